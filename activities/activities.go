@@ -1,0 +1,235 @@
+// Package activities holds the steps of a backup and of a restore: what
+// happens to one library, one asset, one page, one head.
+//
+// Every step may run twice and any process may die inside one. What is done
+// is in the catalog and in the store, never in Temporal: a step that finds
+// its work done returns at once. The order blob, catalog, page, head holds
+// everywhere, so that nothing is visible before it is whole.
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"lightfast/catalog"
+	"lightfast/internal/budget"
+	"lightfast/internal/exit"
+	"lightfast/manifest"
+	"lightfast/objectstore"
+	"lightfast/photos"
+)
+
+// Activities are registered with a Temporal worker. Workflows name the
+// methods through a nil pointer.
+type Activities struct {
+	Catalog    *catalog.Catalog
+	Budget     *budget.Budget
+	OpenSource func(ctx context.Context, s SourceSpec) (photos.Source, error)
+	OpenStore  func(ctx context.Context, dest string) (objectstore.Store, error)
+	Host       manifest.Host
+	Progress   *Progress
+	Log        *slog.Logger
+	Now        func() time.Time
+
+	mu   sync.Mutex // guards runs
+	runs map[catalog.Epoch]*openRun
+
+	pulses sync.Map // workflow run id → *pulse
+}
+
+// SourceSpec says where a library is.
+type SourceSpec struct {
+	Path string `json:"path"`
+	Kind string `json:"kind,omitempty"` // "" to find out
+	Name string `json:"name,omitempty"` // of a folder
+}
+
+// openRun is a run that this process has at hand: what its plan says, and the
+// opened ends of it.
+type openRun struct {
+	once sync.Once
+	err  error
+
+	epoch  catalog.Epoch
+	doc    runDoc
+	repo   catalog.RepositoryID
+	lib    catalog.LibraryID
+	source photos.Source // nil in a restore
+	store  objectstore.Store
+}
+
+// runDoc is what a catalog keeps of a run for those who go on with it.
+type runDoc struct {
+	Source     SourceSpec           `json:"source,omitzero"`
+	Dest       string               `json:"dest"`
+	Repository string               `json:"repository"`
+	RepoID     catalog.RepositoryID `json:"repo_id"`
+	Library    photos.Identity      `json:"library,omitzero"`
+	Run        string               `json:"run"`
+	Time       time.Time            `json:"time"`       // of the head
+	ScannedAt  time.Time            `json:"scanned_at"` // when the scan began
+	Started    time.Time            `json:"started"`
+	Parent     string               `json:"parent,omitempty"`
+	Warnings   []string             `json:"warnings,omitempty"`
+	Accept     []string             `json:"accept,omitempty"`
+	GiveUp     time.Duration        `json:"give_up"`
+	Restore    *RestoreInput        `json:"restore,omitempty"`
+	Snapshot   string               `json:"snapshot,omitempty"` // of a restore
+}
+
+func (d runDoc) snapshotID() string { return manifest.SnapshotID(d.Time, d.Run) }
+
+// run returns a run by its epoch, opened on first use in this process.
+func (a *Activities) run(ctx context.Context, e catalog.Epoch) (*openRun, error) {
+	a.mu.Lock()
+	r := a.runs[e]
+	if r == nil {
+		if a.runs == nil {
+			a.runs = map[catalog.Epoch]*openRun{}
+		}
+		r = &openRun{epoch: e}
+		a.runs[e] = r
+	}
+	a.mu.Unlock()
+	r.once.Do(func() { r.err = a.openRun(ctx, r) })
+	if r.err != nil {
+		a.forget(e)
+		return nil, r.err
+	}
+	return r, nil
+}
+
+func (a *Activities) openRun(ctx context.Context, r *openRun) error {
+	row, err := a.Catalog.Run(ctx, r.epoch)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(row.Doc, &r.doc); err != nil {
+		return fmt.Errorf("run %d in the catalog: %w", r.epoch, err)
+	}
+	r.repo, r.lib = r.doc.RepoID, row.Library
+	if r.store, err = a.OpenStore(ctx, r.doc.Dest); err != nil {
+		return err
+	}
+	if r.doc.Restore == nil {
+		r.source, err = a.OpenSource(ctx, r.doc.Source)
+	}
+	return err
+}
+
+// adopt gives a prepared run the ends that are open already.
+func (a *Activities) adopt(r *openRun) {
+	r.once.Do(func() {})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.runs == nil {
+		a.runs = map[catalog.Epoch]*openRun{}
+	}
+	a.runs[r.epoch] = r
+}
+
+func (a *Activities) forget(e catalog.Epoch) {
+	a.mu.Lock()
+	r := a.runs[e]
+	delete(a.runs, e)
+	a.mu.Unlock()
+	if r != nil && r.source != nil {
+		if err := r.source.Close(); err != nil {
+			a.Log.Warn("close source", "err", err)
+		}
+	}
+}
+
+// Close releases what runs have open. No activity may be running. It is no
+// method because every exported method of Activities is an activity.
+func Close(a *Activities) {
+	a.mu.Lock()
+	epochs := make([]catalog.Epoch, 0, len(a.runs))
+	for e := range a.runs {
+		epochs = append(epochs, e)
+	}
+	a.mu.Unlock()
+	for _, e := range epochs {
+		a.forget(e)
+	}
+}
+
+// Types of application errors that a workflow acts on.
+const (
+	// ErrPlanLost: the catalog does not know the run; scan again.
+	ErrPlanLost = "PlanLost"
+	// ErrExit: the run cannot go on; Details hold an ExitDetail.
+	ErrExit = "Exit"
+)
+
+// ExitDetail carries an exit.Error through Temporal.
+type ExitDetail struct {
+	Code exit.Code `json:"code"`
+	What string    `json:"what"`
+	Why  string    `json:"why"`
+	Do   string    `json:"do"`
+}
+
+// toTemporal gives err the type that a workflow acts on. What is no known
+// end stays retryable.
+func toTemporal(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*exit.Error](err); ok {
+		d := ExitDetail{Code: e.Code, What: e.What, Do: e.Do}
+		if e.Err != nil {
+			d.Why = e.Err.Error()
+		}
+		return temporal.NewApplicationErrorWithOptions(e.Error(), ErrExit, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{d}})
+	}
+	if errors.Is(err, catalog.ErrNoPlan) {
+		return temporal.NewNonRetryableApplicationError(err.Error(), ErrPlanLost, err)
+	}
+	return err
+}
+
+// FromTemporal returns the exit.Error that an activity or workflow ended
+// with, or err itself.
+func FromTemporal(err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok || app.Type() != ErrExit {
+		return err
+	}
+	var d ExitDetail
+	if app.Details(&d) != nil {
+		return err
+	}
+	e := &exit.Error{Code: d.Code, What: d.What, Do: d.Do}
+	if d.Why != "" {
+		e.Err = errors.New(d.Why)
+	}
+	return e
+}
+
+// destination turns a failure of the store that no repetition of this call
+// can mend into the end of the run; others it returns as they are.
+func destination(dest string, err error) error {
+	if err == nil {
+		return nil
+	}
+	do := ""
+	switch objectstore.ClassOf(err) {
+	case objectstore.Denied:
+		do = "check the credentials and what they may do there"
+	case objectstore.Full:
+		do = "make room and run the same command again: it goes on where it stopped"
+	case objectstore.Invalid:
+		do = "check the destination's address"
+	default:
+		return err
+	}
+	return &exit.Error{Code: exit.Destination, What: "destination " + dest, Do: do, Err: err}
+}

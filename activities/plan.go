@@ -1,0 +1,83 @@
+package activities
+
+import (
+	"context"
+
+	"lightfast/catalog"
+)
+
+// Names of lanes.
+const (
+	Small = "small"
+	Large = "large"
+)
+
+// Ref is an asset as a workflow knows it: enough to name it, no more.
+type Ref struct {
+	Item int64  `json:"i"`
+	Name string `json:"n"`
+	Size int64  `json:"s"`
+}
+
+// NextInput asks for up to N items of a lane, except those in Busy.
+type NextInput struct {
+	Epoch catalog.Epoch `json:"epoch"`
+	Lane  string        `json:"lane"`
+	N     int           `json:"n"`
+	Busy  []int64       `json:"busy,omitempty"`
+}
+
+// NextAssets returns what a lane has still to do, best first; none ends it.
+func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error) {
+	if _, err := a.run(ctx, in.Epoch); err != nil {
+		return nil, toTemporal(err)
+	}
+	items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)
+	if err != nil {
+		return nil, toTemporal(err)
+	}
+	refs := make([]Ref, len(items))
+	for i, it := range items {
+		refs[i] = Ref{Item: it.Item, Name: summary(it.Name), Size: it.Size}
+	}
+	return refs, nil
+}
+
+// Commit makes everything that is done so far survive a power cut.
+func (a *Activities) Commit(ctx context.Context, _ catalog.Epoch) error {
+	return toTemporal(a.Catalog.Sync(ctx))
+}
+
+// summary shortens a file name to what Temporal takes beside an activity
+// (400 bytes; shorter keeps histories small).
+func summary(name string) string {
+	const most = 120
+	if len(name) <= most {
+		return name
+	}
+	cut := most
+	for cut > 0 && name[cut]&0xC0 == 0x80 { // not inside a rune
+		cut--
+	}
+	return name[:cut] + "…"
+}
+
+// Epoch numbers the runs of one host.
+type Epoch = catalog.Epoch
+
+// Verb is what the lanes of a run do with an item.
+type Verb string
+
+const (
+	Store   Verb = "store"
+	Restore Verb = "restore"
+)
+
+// Activity returns the method that a workflow names for the verb.
+func (v Verb) Activity() any {
+	var a *Activities
+	if v == Restore {
+		return a.RestoreAsset
+	}
+	return a.StoreAsset
+}

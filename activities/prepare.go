@@ -1,0 +1,172 @@
+package activities
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"lightfast/catalog"
+	"lightfast/internal/exit"
+	"lightfast/photos"
+)
+
+// BackupInput is what a backup was asked to do. It holds no secret: it is
+// kept in Temporal's history.
+type BackupInput struct {
+	Source SourceSpec    `json:"source"`
+	Dest   string        `json:"dest"`
+	Init   bool          `json:"init,omitempty"`   // make a second repository for a library
+	Accept []string      `json:"accept,omitempty"` // reasons that are no hole
+	GiveUp time.Duration `json:"give_up"`          // how long to wait for a store that went away
+}
+
+// Prepared is a plan to work off.
+type Prepared struct {
+	Epoch    catalog.Epoch `json:"epoch"`
+	Snapshot string        `json:"snapshot"`
+	Resumed  bool          `json:"resumed,omitempty"`  // the plan was there already
+	Finished bool          `json:"finished,omitempty"` // and so is its head
+}
+
+// PrepareRun opens or creates the repository, learns who the library is, and
+// scans it into a plan, or goes on with the plan that is there.
+func (a *Activities) PrepareRun(ctx context.Context, in BackupInput) (Prepared, error) {
+	defer heartbeat(ctx)()
+	p, err := a.prepare(ctx, activity.GetInfo(ctx).WorkflowExecution.ID, in)
+	return p, toTemporal(err)
+}
+
+func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInput) (p Prepared, err error) {
+	r := &openRun{doc: runDoc{Source: in.Source, Dest: in.Dest, Accept: in.Accept, GiveUp: in.GiveUp, Started: a.Now()}}
+	if r.source, err = a.OpenSource(ctx, in.Source); err != nil {
+		return p, SourceEnd(err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.source.Close())
+		}
+	}()
+	if r.doc.Library, err = r.source.Identity(ctx); err != nil {
+		return p, SourceEnd(err)
+	}
+	if err = a.openRepository(ctx, r, in); err != nil {
+		return p, err
+	}
+	lib, err := a.Catalog.Library(ctx, r.repo, r.doc.Library.ID, in.Source.Path)
+	if err != nil {
+		return p, err
+	}
+	r.lib, r.doc.Parent = lib.ID, lib.Snapshot
+	if p, ok, err := a.goOn(ctx, workflow, r); err != nil || ok {
+		return p, err
+	}
+	if err = a.learnParent(ctx, r, lib); err != nil {
+		return p, err
+	}
+	if err = a.plan(ctx, workflow, r); err != nil {
+		return p, err
+	}
+	a.adopt(r)
+	return Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID()}, a.showTotals(ctx, r)
+}
+
+// goOn takes up the plan that this workflow made for the same library and
+// repository, if it was not finished.
+func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (Prepared, bool, error) {
+	last, err := a.Catalog.LastRun(ctx, workflow)
+	if errors.Is(err, catalog.ErrNoPlan) {
+		return Prepared{}, false, nil
+	} else if err != nil {
+		return Prepared{}, false, err
+	}
+	var doc runDoc
+	if err := json.Unmarshal(last.Doc, &doc); err != nil {
+		return Prepared{}, false, fmt.Errorf("run %d in the catalog: %w", last.Epoch, err)
+	}
+	if last.State != catalog.AtWork || last.Library != r.lib || doc.Repository != r.doc.Repository {
+		return Prepared{}, false, nil
+	}
+	r.epoch, r.doc = last.Epoch, doc
+	a.adopt(r)
+	return Prepared{Epoch: r.epoch, Snapshot: doc.snapshotID(), Resumed: true}, true, a.showTotals(ctx, r)
+}
+
+// plan scans. Run id and time of the head are drawn here and kept, so that
+// whoever repeats the head's PUT sends the same bytes.
+func (a *Activities) plan(ctx context.Context, workflow string, r *openRun) (err error) {
+	now := a.Now().UTC()
+	r.doc.Run, r.doc.Time, r.doc.ScannedAt = newRunID(), now.Truncate(time.Second), now
+	if err := a.Catalog.Own(ctx, r.lib, workflow); err != nil {
+		return err
+	}
+	doc, err := json.Marshal(r.doc)
+	if err != nil {
+		return err
+	}
+	if r.epoch, err = a.Catalog.StartRun(ctx, catalog.Run{Library: r.lib, Workflow: workflow, Doc: doc}); err != nil {
+		return err
+	}
+	if err := a.scanLibrary(ctx, r); err != nil {
+		return SourceEnd(err)
+	}
+	r.doc.Warnings = r.source.Warnings()
+	if doc, err = json.Marshal(r.doc); err != nil {
+		return err
+	}
+	return a.Catalog.SetRun(ctx, r.epoch, catalog.AtWork, doc)
+}
+
+func (a *Activities) showTotals(ctx context.Context, r *openRun) error {
+	f, err := a.Catalog.PlanFigures(ctx, r.epoch)
+	if err != nil {
+		return err
+	}
+	a.Progress.setTotals(f.Done+f.Failed, f.Items, f.DoneSize, f.Size, f.Sent)
+	return nil
+}
+
+// SourceEnd gives a failure of the library its exit code.
+func SourceEnd(err error) error {
+	if e, ok := errors.AsType[*photos.SourceError](err); ok {
+		why := errors.New(e.Why)
+		if e.Err != nil {
+			why = fmt.Errorf("%s: %w", e.Why, e.Err)
+		}
+		return &exit.Error{Code: exit.Source, What: e.Path, Do: e.Do, Err: why}
+	}
+	return err
+}
+
+func newRunID() string {
+	var b [4]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// heartbeat tells Temporal once a second that the activity is alive, until
+// the returned function is called.
+func heartbeat(ctx context.Context) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			activity.RecordHeartbeat(ctx)
+			select {
+			case <-end:
+				return
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { close(end); <-done }
+}

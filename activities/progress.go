@@ -1,0 +1,218 @@
+package activities
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Phase of a run.
+type Phase string
+
+const (
+	Starting  Phase = "starting"
+	Scanning  Phase = "scanning"
+	Storing   Phase = "storing" // this process is at work on assets
+	Finishing Phase = "finishing"
+)
+
+// Report is the state of a run at one moment: what a terminal shows, what
+// Pulse carries, and the body of the event "progress".
+type Report struct {
+	Phase  Phase `json:"phase"`
+	Assets struct {
+		Done  int64 `json:"done"`
+		Total int64 `json:"total"`
+	} `json:"assets"`
+	Bytes struct {
+		Done  int64 `json:"done"`
+		Total int64 `json:"total"`
+		Sent  int64 `json:"sent"`
+	} `json:"bytes"`
+	RateBPS  int64     `json:"rate_bps"` // bytes per second, over the last ten
+	ETA      int64     `json:"eta_s"`    // -1 for unknown
+	InFlight []string  `json:"in_flight"`
+	Waiting  []Waiting `json:"waiting"`
+	Memory   int64     `json:"memory_bytes"` // resident
+}
+
+// Waiting is something that a run cannot go on without.
+type Waiting struct {
+	What  string    `json:"what"`
+	Since time.Time `json:"since"`
+}
+
+// Progress counts what this process does for its run. The zero value is not
+// usable; see NewProgress.
+type Progress struct {
+	now func() time.Time
+
+	mu       sync.Mutex // guards all below
+	report   Report
+	inFlight map[string]int
+	waiting  map[string]time.Time
+	samples  []sample
+	changed  chan struct{} // closed and replaced at every change of phase
+}
+
+type sample struct {
+	at   time.Time
+	done int64
+}
+
+// NewProgress returns a Progress in phase Starting.
+func NewProgress(now func() time.Time) *Progress {
+	p := &Progress{now: now}
+	p.Reset()
+	return p
+}
+
+// Reset begins anew, for the next run of this process.
+func (p *Progress) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report = Report{Phase: Starting}
+	p.inFlight, p.waiting, p.samples = map[string]int{}, map[string]time.Time{}, nil
+	p.wake()
+}
+
+func (p *Progress) wake() {
+	if p.changed != nil {
+		close(p.changed)
+	}
+	p.changed = make(chan struct{})
+}
+
+// Changed returns a channel that is closed at the next change of phase.
+func (p *Progress) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
+// Report returns the state now.
+func (p *Progress) Report() Report {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.report
+	r.InFlight = []string{}
+	for name := range p.inFlight {
+		r.InFlight = append(r.InFlight, name)
+	}
+	slices.Sort(r.InFlight)
+	r.InFlight = r.InFlight[:min(len(r.InFlight), 8)]
+	r.Waiting = []Waiting{}
+	for what, since := range p.waiting {
+		r.Waiting = append(r.Waiting, Waiting{what, since})
+	}
+	slices.SortFunc(r.Waiting, func(a, b Waiting) int { return strings.Compare(a.What, b.What) })
+	r.RateBPS, r.ETA = p.rate()
+	r.Memory = residentBytes()
+	return r
+}
+
+// rate is that of the last ten seconds; the caller holds the lock.
+func (p *Progress) rate() (bps, eta int64) {
+	now := p.now()
+	p.samples = append(p.samples, sample{now, p.report.Bytes.Done})
+	for len(p.samples) > 2 && now.Sub(p.samples[0].at) > 10*time.Second {
+		p.samples = p.samples[1:]
+	}
+	first := p.samples[0]
+	if d := now.Sub(first.at).Seconds(); d > 0 {
+		bps = int64(float64(p.report.Bytes.Done-first.done) / d)
+	}
+	if bps <= 0 {
+		return 0, -1
+	}
+	return bps, (p.report.Bytes.Total - p.report.Bytes.Done) / bps
+}
+
+func (p *Progress) setPhase(ph Phase) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.report.Phase != ph {
+		p.report.Phase = ph
+		p.wake()
+	}
+}
+
+// scanned counts assets while the total is not known.
+func (p *Progress) scanned(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Assets.Total = n
+}
+
+func (p *Progress) setTotals(done, total, doneBytes, totalBytes, sent int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Assets.Done, p.report.Assets.Total = done, total
+	p.report.Bytes.Done, p.report.Bytes.Total, p.report.Bytes.Sent = doneBytes, totalBytes, sent
+}
+
+// begin marks an asset as in flight until the returned function is called
+// with the bytes that it brought nearer to the end.
+func (p *Progress) begin(name string) (end func(done bool, size int64)) {
+	p.setPhase(Storing)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inFlight[name]++
+	return func(done bool, size int64) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.inFlight[name]--; p.inFlight[name] == 0 {
+			delete(p.inFlight, name)
+		}
+		if done {
+			p.report.Assets.Done++
+			p.report.Bytes.Done += size
+		}
+	}
+}
+
+func (p *Progress) sent(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Bytes.Sent += n
+}
+
+// wait says what the run waits for until the returned function is called.
+func (p *Progress) wait(what string) (over func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.waiting[what]; !ok {
+		p.waiting[what] = p.now()
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.waiting, what)
+	}
+}
+
+// residentBytes of this process; where /proc is missing, the peak so far.
+func residentBytes() int64 {
+	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if f := strings.Fields(string(b)); len(f) > 1 {
+			if pages, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+				return pages * int64(os.Getpagesize())
+			}
+		}
+	}
+	return PeakBytes()
+}
+
+// PeakBytes is the largest resident size that this process has had.
+func PeakBytes() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Maxrss * rssUnit
+}

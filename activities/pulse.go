@@ -1,0 +1,50 @@
+package activities
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"lightfast/catalog"
+)
+
+// pulse is the one of a workflow run in this process.
+type pulse struct {
+	end  chan struct{}
+	once sync.Once
+}
+
+func (a *Activities) pulse(ctx context.Context) *pulse {
+	p, _ := a.pulses.LoadOrStore(activity.GetInfo(ctx).WorkflowExecution.RunID, &pulse{end: make(chan struct{})})
+	return p.(*pulse)
+}
+
+// Pulse carries the process's counters once a second in its heartbeats, so
+// that any terminal sees progress through Temporal alone and a lost worker is
+// noticed. It returns the last of them when EndRun is called.
+func (a *Activities) Pulse(ctx context.Context) (Report, error) {
+	end := a.pulse(ctx).end
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		activity.RecordHeartbeat(ctx, a.Progress.Report())
+		select {
+		case <-end:
+			return a.Progress.Report(), nil
+		case <-ctx.Done():
+			return a.Progress.Report(), ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// EndRun ends the Pulse of its workflow run, which runs in the same process,
+// and releases what the run has open here.
+func (a *Activities) EndRun(ctx context.Context, e catalog.Epoch) error {
+	p := a.pulse(ctx)
+	p.once.Do(func() { close(p.end) })
+	a.forget(e)
+	return nil
+}

@@ -1,0 +1,269 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lightfast/catalog"
+	"lightfast/internal/exit"
+	"lightfast/manifest"
+	"lightfast/objectstore"
+	"lightfast/photos"
+)
+
+// firstContact is how long a destination may be out of reach at the start.
+const firstContact = 30 * time.Second
+
+// openRepository opens the repository of a run, or makes it.
+func (a *Activities) openRepository(ctx context.Context, r *openRun, in BackupInput) (err error) {
+	if r.store, err = a.reachStore(ctx, in.Dest); err != nil {
+		return err
+	}
+	c, err := ReadConfig(ctx, r.store)
+	if errors.Is(err, objectstore.NotFound) {
+		c, err = a.createRepository(ctx, r, in)
+	}
+	if err != nil {
+		return RepositoryEnd(in.Dest, err)
+	}
+	r.doc.Repository = c.Repository
+	r.repo, err = a.Catalog.Repository(ctx, c.Repository, in.Dest)
+	r.doc.RepoID = r.repo
+	return err
+}
+
+// reachStore opens the destination, trying for a while: a NAS may be waking.
+func (a *Activities) reachStore(ctx context.Context, dest string) (objectstore.Store, error) {
+	defer a.Progress.wait("destination " + dest)()
+	until := time.Now().Add(firstContact)
+	for {
+		s, err := a.OpenStore(ctx, dest)
+		if err == nil {
+			if _, err = s.Stat(ctx, manifest.ConfigKey); errors.Is(err, objectstore.NotFound) {
+				err = nil
+			}
+		}
+		switch {
+		case err == nil:
+			return s, nil
+		case !objectstore.ClassOf(err).Retry():
+			return nil, RepositoryEnd(dest, err)
+		case time.Now().After(until):
+			return nil, &exit.Error{Code: exit.Destination, What: "destination " + dest, Err: err,
+				Do: "check that it is there and run the same command again"}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// createRepository writes the config. A library that has a repository
+// elsewhere gets a second one only when asked: a mistyped prefix must not
+// send everything anew.
+func (a *Activities) createRepository(ctx context.Context, r *openRun, in BackupInput) (manifest.Config, error) {
+	elsewhere, err := a.Catalog.Elsewhere(ctx, r.doc.Library.ID)
+	if err != nil {
+		return manifest.Config{}, err
+	}
+	if len(elsewhere) > 0 && !in.Init {
+		return manifest.Config{}, &exit.Error{Code: exit.NoRepo, What: "no repository at " + in.Dest,
+			Err: fmt.Errorf("%s is backed up to %s", r.doc.Library.Name, strings.Join(elsewhere, ", ")),
+			Do:  "check the address, or add --init to begin another repository there"}
+	}
+	c := manifest.Config{Format: manifest.Format, Repository: uuid.NewString(), Hash: "sha256", Created: a.Now().UTC().Truncate(time.Second)}
+	body, err := manifest.EncodeConfig(c)
+	if err != nil {
+		return c, err
+	}
+	_, err = putBytes(ctx, r.store, manifest.ConfigKey, body, "application/json")
+	if errors.Is(err, objectstore.Exists) { // another host was faster
+		return ReadConfig(ctx, r.store)
+	}
+	return c, err
+}
+
+// RepositoryEnd gives a failure at the repository its exit code.
+func RepositoryEnd(dest string, err error) error {
+	if e, ok := errors.AsType[*manifest.TooNewError](err); ok {
+		return &exit.Error{Code: exit.Format, What: "repository " + dest, Err: e, Do: "use a newer lightfast"}
+	}
+	if e, ok := errors.AsType[*manifest.DamagedError](err); ok {
+		return &exit.Error{Code: exit.Format, What: "repository " + dest, Err: e}
+	}
+	return destination(dest, err)
+}
+
+// ReadConfig reads the object that makes a destination a repository.
+func ReadConfig(ctx context.Context, s objectstore.Store) (manifest.Config, error) {
+	body, err := getBytes(ctx, s, manifest.ConfigKey, manifest.MaxConfig)
+	if err != nil {
+		return manifest.Config{}, err
+	}
+	return manifest.DecodeConfig(body)
+}
+
+// ReadHead reads a head by its key.
+func ReadHead(ctx context.Context, s objectstore.Store, key string) (manifest.Head, error) {
+	body, err := getBytes(ctx, s, key, manifest.MaxHead)
+	if err != nil {
+		return manifest.Head{}, err
+	}
+	return manifest.DecodeHead(body)
+}
+
+func getBytes(ctx context.Context, s objectstore.Store, key string, most int64) ([]byte, error) {
+	body, err := s.Get(ctx, key, 0, most+1)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(io.LimitReader(body, most+1)) // bounded by the caller
+	if err == nil && int64(len(b)) > most {
+		err = &manifest.DamagedError{What: key, Err: fmt.Errorf("larger than %d bytes", most)}
+	}
+	return b, err
+}
+
+func putBytes(ctx context.Context, s objectstore.Store, key string, body []byte, contentType string) (objectstore.Info, error) {
+	sum := sha256Of(body)
+	return s.Put(ctx, key, bytes.NewReader(body), int64(len(body)), sum, objectstore.PutOptions{ContentType: contentType})
+}
+
+// putSame is putBytes for a key whose content follows from the plan: one that
+// is there with the same bytes is what an earlier attempt sent.
+func putSame(ctx context.Context, s objectstore.Store, key string, body []byte, contentType string) error {
+	info, err := putBytes(ctx, s, key, body, contentType)
+	if errors.Is(err, objectstore.Exists) {
+		same, errSame := sameContent(ctx, s, info, content{sum: sha256Of(body), size: int64(len(body))})
+		if errSame != nil {
+			return errSame
+		}
+		if same {
+			return nil
+		}
+	}
+	return err
+}
+
+// learnParent makes a catalog that knows nothing of a library learn its
+// newest snapshot from the repository: after the state directory was lost,
+// what is stored must neither be sent again nor be forgotten.
+func (a *Activities) learnParent(ctx context.Context, r *openRun, lib catalog.Library) error {
+	if lib.Snapshot != "" {
+		return nil
+	}
+	head, ok, err := newestHead(ctx, r.store, r.doc.Library.ID)
+	if err != nil || !ok {
+		return RepositoryEnd(r.doc.Dest, err)
+	}
+	run, err := a.Catalog.StartRun(ctx, catalog.Run{Library: r.lib, Workflow: "learn/" + head.ID, Doc: []byte("{}")})
+	if err != nil {
+		return err
+	}
+	scan, err := a.Catalog.NewScan(ctx, run, r.lib)
+	if err != nil {
+		return err
+	}
+	defer scan.Close()
+	for _, ref := range head.Pages {
+		if err := a.learnPage(ctx, r, scan, ref); err != nil {
+			return RepositoryEnd(r.doc.Dest, err)
+		}
+	}
+	if err := scan.Flush(ctx); err != nil {
+		return err
+	}
+	r.doc.Parent = head.ID
+	return a.Catalog.FinishBackup(ctx, run, r.lib, head.ID, []byte("{}"))
+}
+
+func (a *Activities) learnPage(ctx context.Context, r *openRun, scan *catalog.Scan, ref manifest.PageRef) error {
+	for asset, err := range ReadPage(ctx, r.store, ref) {
+		if err != nil {
+			return err
+		}
+		line, err := manifest.EncodeAsset(asset)
+		if err != nil {
+			return err
+		}
+		for _, res := range asset.Resources {
+			if res.Stored() && res.Key != "" {
+				if err := a.Catalog.AddBlob(ctx, r.repo, blobOf(res)); err != nil {
+					return err
+				}
+			}
+		}
+		known, err := scan.Known(ctx, asset.ID)
+		if err != nil {
+			return err
+		}
+		// What the source showed then is not in a page: an empty document
+		// makes the next scan compare and keep.
+		if err := scan.Put(ctx, catalog.Scanned{Known: known, Name: asset.ID, Added: asset.Added, Orphan: asset.Orphan,
+			Doc: []byte("{}"), Digest: []byte{}, Row: line, Figures: figures(asset), State: catalog.Done}); err != nil {
+			return err
+		}
+	}
+	return a.Catalog.AddPage(ctx, r.repo, ref.SHA256, ref.StoredSize)
+}
+
+func blobOf(res manifest.Resource) catalog.Blob {
+	b := catalog.Blob{Hash: *res.SHA256, Size: res.Size, Key: res.Key, Encoding: res.Encoding, StoredSize: res.StoredSize}
+	if b.StoredSize == 0 {
+		b.StoredSize = res.Size
+	}
+	return b
+}
+
+// newestHead returns the newest complete head of a library that can be read.
+func newestHead(ctx context.Context, s objectstore.Store, library string) (h manifest.Head, ok bool, err error) {
+	key := ""
+	for info, err := range s.List(ctx, manifest.SnapshotPrefix+manifest.LibraryKey(library)+"/") {
+		if err != nil {
+			return h, false, err
+		}
+		if _, _, ok := manifest.ParseHeadKey(info.Key); ok {
+			key = info.Key // ids begin with the time: the last is the newest
+		}
+	}
+	if key == "" {
+		return h, false, nil
+	}
+	h, err = ReadHead(ctx, s, key)
+	return h, err == nil, err
+}
+
+// accepted reports whether the user takes a reason for no hole.
+func (d runDoc) hole(reason string) bool {
+	for _, a := range d.Accept {
+		if a == reason {
+			return false
+		}
+	}
+	return photos.Reason(reason).Hole()
+}
+
+func decodeUploads(docs [][]byte) ([]objectstore.Upload, error) {
+	var keep []objectstore.Upload
+	for _, doc := range docs {
+		var u uploadDoc
+		if err := json.Unmarshal(doc, &u); err != nil {
+			return nil, err
+		}
+		if u.Upload.ID != "" {
+			keep = append(keep, u.Upload)
+		}
+	}
+	return keep, nil
+}

@@ -1,0 +1,160 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// RepositoryID and LibraryID number rows of this catalog only.
+type (
+	RepositoryID int64
+	LibraryID    int64
+)
+
+// Repository returns the row of the repository with this UUID, made if needed.
+func (c *Catalog) Repository(ctx context.Context, uuid, dest string) (id RepositoryID, err error) {
+	err = c.write(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`INSERT INTO repository (uuid, dest) VALUES (?, ?)
+			ON CONFLICT (uuid) DO UPDATE SET dest = excluded.dest RETURNING id`, uuid, dest).Scan(&id)
+	})
+	return id, err
+}
+
+// Library is one source as this host knows it in one repository.
+type Library struct {
+	ID         LibraryID
+	Repository RepositoryID
+	Key        string // the identity that the source gives
+	Source     string
+	Workflow   string
+	Snapshot   string // newest that this host knows, "" for none
+}
+
+// Library returns the row of a library in a repository, made if needed, and
+// notes where it was seen.
+func (c *Catalog) Library(ctx context.Context, repo RepositoryID, key, source string) (l Library, err error) {
+	l = Library{Repository: repo, Key: key, Source: source}
+	err = c.write(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRow(`INSERT INTO library (repository, key, source) VALUES (?, ?, ?)
+			ON CONFLICT (repository, key) DO UPDATE SET source = excluded.source
+			RETURNING id, workflow, snapshot`, repo, key, source).Scan(&l.ID, &l.Workflow, &l.Snapshot)
+	})
+	return l, err
+}
+
+// Elsewhere returns the destinations of other repositories that hold a
+// library with this key.
+func (c *Catalog) Elsewhere(ctx context.Context, key string) (dests []string, err error) {
+	rows, err := c.db.QueryContext(ctx, `SELECT r.dest FROM library l JOIN repository r ON r.id = l.repository
+		WHERE l.key = ? AND l.snapshot <> '' ORDER BY r.dest`, key)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d string
+		if err := rows.Scan(&d); err != nil {
+			return nil, err
+		}
+		dests = append(dests, d)
+	}
+	return dests, rows.Err()
+}
+
+// Own writes the workflow that owns the library's runs.
+func (c *Catalog) Own(ctx context.Context, l LibraryID, workflow string) error {
+	return c.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE library SET workflow = ? WHERE id = ?`, workflow, l)
+		return err
+	})
+}
+
+// Blob is one content that the repository holds.
+type Blob struct {
+	Hash       [32]byte
+	Size       int64
+	Key        string
+	Encoding   string
+	StoredSize int64
+}
+
+// Blob looks a content up.
+func (c *Catalog) Blob(ctx context.Context, repo RepositoryID, hash [32]byte) (b Blob, ok bool, err error) {
+	b.Hash = hash
+	err = c.db.QueryRowContext(ctx, `SELECT size, key, encoding, stored_size FROM blob WHERE repository = ? AND hash = ?`,
+		repo, hash[:]).Scan(&b.Size, &b.Key, &b.Encoding, &b.StoredSize)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Blob{}, false, nil
+	}
+	return b, err == nil, err
+}
+
+// AddBlob notes that the store has acknowledged a content.
+func (c *Catalog) AddBlob(ctx context.Context, repo RepositoryID, b Blob) error {
+	return c.write(ctx, func(tx *sql.Tx) error { return addBlob(tx, repo, b) })
+}
+
+func addBlob(tx *sql.Tx, repo RepositoryID, b Blob) error {
+	_, err := tx.Exec(`INSERT INTO blob (repository, hash, size, key, encoding, stored_size) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, repo, b.Hash[:], b.Size, b.Key, b.Encoding, b.StoredSize)
+	return err
+}
+
+// Page returns the stored size of a page that the repository holds.
+func (c *Catalog) Page(ctx context.Context, repo RepositoryID, hash [32]byte) (storedSize int64, ok bool, err error) {
+	err = c.db.QueryRowContext(ctx, `SELECT stored_size FROM page WHERE repository = ? AND hash = ?`, repo, hash[:]).Scan(&storedSize)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return storedSize, err == nil, err
+}
+
+// AddPage notes that the store has acknowledged a page.
+func (c *Catalog) AddPage(ctx context.Context, repo RepositoryID, hash [32]byte, storedSize int64) error {
+	return c.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO page (repository, hash, stored_size) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, repo, hash[:], storedSize)
+		return err
+	})
+}
+
+// Upload returns what was recorded for a large object on its way, nil for
+// nothing. source names the resource and the state that it was read in.
+func (c *Catalog) Upload(ctx context.Context, repo RepositoryID, source string) (doc []byte, err error) {
+	err = c.db.QueryRowContext(ctx, `SELECT doc FROM upload WHERE repository = ? AND source = ?`, repo, source).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return doc, err
+}
+
+// SetUpload records a large object on its way; a nil doc forgets it.
+func (c *Catalog) SetUpload(ctx context.Context, repo RepositoryID, source string, doc []byte) error {
+	return c.write(ctx, func(tx *sql.Tx) (err error) {
+		if doc == nil {
+			_, err = tx.Exec(`DELETE FROM upload WHERE repository = ? AND source = ?`, repo, source)
+		} else {
+			_, err = tx.Exec(`INSERT INTO upload (repository, source, doc) VALUES (?, ?, ?)
+				ON CONFLICT (repository, source) DO UPDATE SET doc = excluded.doc`, repo, source, doc)
+		}
+		return err
+	})
+}
+
+// Uploads returns all that is on its way to a repository.
+func (c *Catalog) Uploads(ctx context.Context, repo RepositoryID) (docs [][]byte, err error) {
+	rows, err := c.db.QueryContext(ctx, `SELECT doc FROM upload WHERE repository = ?`, repo)
+	if err != nil {
+		return nil, fmt.Errorf("list uploads: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var doc []byte
+		if err := rows.Scan(&doc); err != nil {
+			return nil, err
+		}
+		docs = append(docs, doc)
+	}
+	return docs, rows.Err()
+}

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// DialOptions of Dial.
+type DialOptions struct {
+	Namespace string       // "": Namespace
+	Identity  string       // how the server knows this process and its workers: the host id
+	Log       *slog.Logger // nil: nothing is logged
+}
+
+// Dial returns a client for a server, embedded or not, whose namespace has answered; it waits for that until ctx
+// ends. When the server dies, the client goes on within a second of the next one listening at the same address.
+func Dial(ctx context.Context, address string, o DialOptions) (client.Client, error) {
+	if o.Namespace == "" {
+		o.Namespace = Namespace
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c, err := client.NewLazyClient(client.Options{
+		HostPort:          address,
+		Namespace:         o.Namespace,
+		Identity:          o.Identity,
+		Logger:            sdklog.NewStructuredLogger(o.Log),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{reconnect}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to temporal at %s: %w", address, err)
+	}
+	if err := ready(ctx, c, o.Namespace); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("connect to temporal at %s: %w", address, err)
+	}
+	return c, nil
+}
+
+// reconnect knocks at a dead server's port every second at least; gRPC would wait up to two minutes.
+var reconnect = grpc.WithConnectParams(grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+	MinConnectTimeout: 5 * time.Second,
+})
+
+// ready asks for the namespace until the server answers.
+func ready(ctx context.Context, c client.Client, namespace string) error {
+	for {
+		_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+		if _, down := errors.AsType[*serviceerror.Unavailable](err); !down || ctx.Err() != nil {
+			return err
+		}
+		if pause(ctx, look) != nil {
+			return err // it tells more than the end of the wait
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+
+	"go.temporal.io/server/common/log"
+	"go.temporal.io/server/common/log/tag"
+)
+
+// serverLog hands Temporal's log on to ours. Temporal informs and warns about its own inner life: for us that is
+// debugging. Its errors stay errors, except while it stops, when its parts complain about each other's absence.
+type serverLog struct {
+	log      *slog.Logger
+	tags     []tag.Tag    // made into attributes only when something is logged
+	stopping *atomic.Bool // shared by all loggers of one server
+}
+
+var (
+	_ log.Logger     = (*serverLog)(nil)
+	_ log.WithLogger = (*serverLog)(nil)
+)
+
+func newServerLog(l *slog.Logger) *serverLog {
+	return &serverLog{log: l.With("component", "temporal"), stopping: new(atomic.Bool)}
+}
+
+func (l *serverLog) With(tags ...tag.Tag) log.Logger {
+	return &serverLog{log: l.log, tags: slices.Concat(l.tags, tags), stopping: l.stopping}
+}
+
+// Debug says nothing: it would be a line for every step of every workflow.
+func (l *serverLog) Debug(string, ...tag.Tag) {}
+
+func (l *serverLog) Info(msg string, tags ...tag.Tag)   { l.write(slog.LevelDebug, msg, tags) }
+func (l *serverLog) Warn(msg string, tags ...tag.Tag)   { l.write(slog.LevelDebug, msg, tags) }
+func (l *serverLog) Error(msg string, tags ...tag.Tag)  { l.write(slog.LevelError, msg, tags) }
+func (l *serverLog) DPanic(msg string, tags ...tag.Tag) { l.write(slog.LevelError, msg, tags) }
+
+func (l *serverLog) Panic(msg string, tags ...tag.Tag) { panic(l.fatal(msg, tags)) }
+
+// Fatal must not return. Start turns the panic into an error; later it ends the process, as it would have.
+func (l *serverLog) Fatal(msg string, tags ...tag.Tag) { panic(l.fatal(msg, tags)) }
+
+func (l *serverLog) fatal(msg string, tags []tag.Tag) *fatalError {
+	l.write(slog.LevelError, msg, tags)
+	for _, t := range tags {
+		msg += fmt.Sprintf(" %s=%v", t.Key(), t.Value())
+	}
+	return &fatalError{msg}
+}
+
+func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
+	if l.stopping.Load() {
+		level = slog.LevelDebug
+	}
+	ctx := context.Background() // Temporal's logger has none
+	if !l.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, len(l.tags)+len(tags))
+	for _, t := range slices.Concat(l.tags, tags) {
+		attrs = append(attrs, slog.Any(t.Key(), t.Value()))
+	}
+	l.log.LogAttrs(ctx, level, msg, attrs...)
+}
+
+// fatalError is a failure after which Temporal would end the process.
+type fatalError struct{ msg string }
+
+func (e *fatalError) Error() string { return e.msg }

@@ -1,0 +1,177 @@
+// Package wire joins the drivers to the activities, and the activities to a
+// Temporal worker. It is the only place that knows every driver.
+package wire
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"lightfast/activities"
+	"lightfast/catalog"
+	"lightfast/internal/budget"
+	"lightfast/internal/exit"
+	"lightfast/internal/state"
+	"lightfast/manifest"
+	"lightfast/objectstore"
+	"lightfast/objectstore/dir"
+	"lightfast/objectstore/s3"
+	"lightfast/photos"
+	"lightfast/photos/applelibrary"
+	"lightfast/photos/folder"
+	"lightfast/workflows"
+)
+
+// Options of a process that works runs off.
+type Options struct {
+	MemoryBytes int64  // bound on buffers
+	CAFile      string // extra certificates for https stores
+	Log         *slog.Logger
+}
+
+// OpenStore opens a destination.
+func OpenStore(ctx context.Context, dest string, host state.Host, o Options) (objectstore.Store, error) {
+	d, err := ParseDest(dest)
+	if err != nil {
+		return nil, err
+	}
+	if d.Folder != "" {
+		return dir.New(d.Folder, dir.Options{Host: host.ID, Log: o.Log})
+	}
+	return s3.New(ctx, s3.Options{Endpoint: d.Endpoint, Region: d.Region, Bucket: d.Bucket, Prefix: d.Prefix, CAFile: o.CAFile, Log: o.Log})
+}
+
+// OpenExisting opens a destination for reading: it makes nothing.
+func OpenExisting(ctx context.Context, d Dest, host state.Host, o Options) (objectstore.Store, error) {
+	if d.Folder != "" {
+		if _, err := os.Stat(d.Folder); err != nil {
+			return nil, &exit.Error{Code: exit.NoRepo, What: "no repository at " + d.Folder, Err: err, Do: "check the path, and that the disk is mounted"}
+		}
+	}
+	return OpenStore(ctx, d.String(), host, o)
+}
+
+// OpenSource opens a library of the kind that it is, or that it is said to be.
+func OpenSource(ctx context.Context, s activities.SourceSpec, d *state.Dir, exclude []string, log *slog.Logger) (photos.Source, error) {
+	kind := s.Kind
+	if kind == "" {
+		kind = detect(s.Path)
+	}
+	if kind == "photos" {
+		temp, err := d.Temp()
+		if err != nil {
+			return nil, err
+		}
+		return applelibrary.Open(ctx, s.Path, applelibrary.Options{TempDir: temp, Log: log})
+	}
+	return folder.Open(s.Path, folder.Options{Name: s.Name, HostID: d.Host.ID, Exclude: append(exclude, d.Path), Log: log})
+}
+
+// detect tells a Photos library from a folder of photos, by its name or by
+// what is in it.
+func detect(path string) string {
+	for _, ext := range []string{".photoslibrary", ".photolibrary", ".aplibrary"} {
+		if strings.EqualFold(filepath.Ext(path), ext) {
+			return "photos"
+		}
+	}
+	for _, db := range []string{"Photos.sqlite", "photos.db"} {
+		if _, err := os.Stat(filepath.Join(path, "database", db)); err == nil {
+			return "photos"
+		}
+	}
+	return "folder"
+}
+
+// Worker works runs off one queue until Stop.
+type Worker struct {
+	Activities *activities.Activities
+	workers    []worker.Worker
+	catalog    *catalog.Catalog
+}
+
+// stopGrace is how long activities may go on when a worker stops. What they
+// have begun is done again by the next process, at most a part each.
+const stopGrace = 2 * time.Second
+
+// NewWorker opens the catalog and begins to poll queue. The caller holds the
+// run's lock.
+func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir, o Options) (*Worker, error) {
+	cat, err := catalog.Open(ctx, d.Catalog())
+	if err != nil {
+		return nil, catalogEnd(d, err)
+	}
+	w := &Worker{catalog: cat}
+	w.Activities = &activities.Activities{
+		Catalog: cat,
+		Budget:  budget.New(o.MemoryBytes),
+		OpenSource: func(ctx context.Context, s activities.SourceSpec) (photos.Source, error) {
+			return OpenSource(ctx, s, d, nil, o.Log)
+		},
+		OpenStore: func(ctx context.Context, dest string) (objectstore.Store, error) {
+			return OpenStore(ctx, dest, d.Host, o)
+		},
+		Host:     manifest.Host{ID: d.Host.ID, Name: d.Host.Name},
+		Progress: activities.NewProgress(time.Now),
+		Log:      o.Log,
+		Now:      time.Now,
+	}
+	small := worker.New(c, queue, worker.Options{
+		Identity:                                d.Host.ID,
+		MaxConcurrentActivityExecutionSize:      8, // Pulse and the steps around lanes
+		MaxConcurrentLocalActivityExecutionSize: 64,
+		MaxConcurrentWorkflowTaskExecutionSize:  8,
+		MaxHeartbeatThrottleInterval:            time.Second,
+		DefaultHeartbeatThrottleInterval:        time.Second,
+		WorkerStopTimeout:                       stopGrace,
+	})
+	small.RegisterWorkflow(workflows.BackupLibrary)
+	small.RegisterWorkflow(workflows.RestoreSnapshot)
+	small.RegisterWorkflow(workflows.LaneSmall)
+	small.RegisterActivity(w.Activities)
+	large := worker.New(c, workflows.LargeQueue(queue), worker.Options{
+		Identity: d.Host.ID,
+		// The window, and room for the lane's own NextAssets.
+		MaxConcurrentActivityExecutionSize:          workflows.Window + 2,
+		MaxConcurrentWorkflowTaskExecutionSize:      4,
+		MaxEagerActivityReservationsPerWorkflowTask: new(workflows.Window),
+		MaxHeartbeatThrottleInterval:                time.Second,
+		DefaultHeartbeatThrottleInterval:            time.Second,
+		WorkerStopTimeout:                           stopGrace,
+	})
+	large.RegisterWorkflow(workflows.LaneLarge)
+	large.RegisterActivity(w.Activities)
+	for _, one := range []worker.Worker{small, large} {
+		if err := one.Start(); err != nil {
+			w.Stop()
+			return nil, err
+		}
+		w.workers = append(w.workers, one)
+	}
+	return w, nil
+}
+
+// Stop ends polling, waits for what is running as long as stopGrace, and
+// closes the catalog.
+func (w *Worker) Stop() error {
+	for _, one := range w.workers {
+		one.Stop()
+	}
+	activities.Close(w.Activities)
+	return w.catalog.Close()
+}
+
+func catalogEnd(d *state.Dir, err error) error {
+	do := ""
+	if errors.Is(err, catalog.ErrNewer) {
+		do = "use a newer lightfast, or another --state"
+	}
+	return &exit.Error{Code: exit.Failed, What: "state directory " + d.Path, Err: err, Do: do}
+}

@@ -1,0 +1,140 @@
+package s3
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// newTransport is one connection pool, watched.
+func newTransport(caFile string, stall time.Duration) (http.RoundTripper, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("CA file: %w", err)
+		}
+		if conf.RootCAs, err = x509.SystemCertPool(); err != nil {
+			conf.RootCAs = x509.NewCertPool()
+		}
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("CA file %s holds no certificate", caFile)
+		}
+	}
+	return &watched{stall: stall, next: &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     conf,
+		TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConns:        256,
+		MaxIdleConnsPerHost: 64, // transfers times parts
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true, // else stored .gz would be read as what is in it
+	}}, nil
+}
+
+var errStalled = errors.New("no byte has moved for too long")
+
+// watched cuts a request on which no byte has moved for stall: in the body, in
+// the wait for an answer, in the answer while somebody reads it. minio-go and
+// net/http have nothing of the kind for a server that stops reading. How long
+// the whole takes does not matter: a slow line is not a dead one.
+type watched struct {
+	next  http.RoundTripper
+	stall time.Duration
+}
+
+func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	timer := time.AfterFunc(w.stall, func() { cancel(errStalled) })
+	touch := func() { timer.Reset(w.stall) }
+	req = req.WithContext(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = &moving{ReadCloser: req.Body, touch: touch}
+	}
+	resp, err := w.next.RoundTrip(req)
+	timer.Stop()
+	if err == nil && isPage(resp) {
+		err = &pageError{status: resp.Status, server: resp.Header.Get("Server")}
+		resp.Body.Close()
+	}
+	if err != nil {
+		cancel(nil)
+		if context.Cause(ctx) == errStalled {
+			err = errStalled // whatever net/http makes of it
+		}
+		return nil, err
+	}
+	resp.Body = &answer{ReadCloser: resp.Body, ctx: ctx, timer: timer, stall: w.stall, cancel: func() { cancel(nil) }}
+	return resp, nil
+}
+
+// moving is a request's body that tells of each piece taken. The transport may
+// go on reading after an early answer: then stop is set, and a late piece must
+// not start the timer anew.
+type moving struct {
+	io.ReadCloser
+	touch func()
+}
+
+func (m *moving) Read(b []byte) (int, error) {
+	n, err := m.ReadCloser.Read(b)
+	m.touch()
+	return n, err
+}
+
+// answer is a response's body; its clock runs only during a Read, for a slow
+// reader is no fault of the store.
+type answer struct {
+	io.ReadCloser
+	ctx    context.Context
+	timer  *time.Timer
+	stall  time.Duration
+	cancel func()
+	once   sync.Once
+}
+
+func (a *answer) Read(b []byte) (int, error) {
+	a.timer.Reset(a.stall)
+	n, err := a.ReadCloser.Read(b)
+	a.timer.Stop()
+	if err != nil && context.Cause(a.ctx) == errStalled {
+		err = errStalled
+	}
+	return n, err
+}
+
+func (a *answer) Close() error {
+	err := a.ReadCloser.Close()
+	a.once.Do(a.cancel)
+	return err
+}
+
+// pageError is an answer meant for a browser.
+type pageError struct{ status, server string }
+
+func (e *pageError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("a web page came back (%s) %s", e.status, e.server))
+}
+
+// isPage reports whether resp is a web page where S3 would have answered XML.
+// Proxies answer 408, 413, 429 and 5xx with pages too: those keep the meaning
+// of their status.
+func isPage(resp *http.Response) bool {
+	switch {
+	case !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		return false
+	case resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode == http.StatusRequestEntityTooLarge, resp.StatusCode == http.StatusTooManyRequests:
+		return false
+	}
+	return resp.StatusCode >= 300 && resp.StatusCode < 500
+}

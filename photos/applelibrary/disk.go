@@ -1,0 +1,233 @@
+package applelibrary
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"lightfast/internal/sqlite"
+)
+
+// mediaFolders hold files that belong to assets, or are orphans. Derivatives
+// are left out: Photos makes them again.
+var mediaFolders = []string{
+	"originals",
+	"resources/renders",
+	"resources/cloudsharing/data", // Photos 5 to 7
+	"scopes/cloudsharing/data",    // Photos 8 and later
+	"scopes/syndication/originals",
+	"scopes/momentshared/originals",
+}
+
+// file is a regular file of the bundle.
+type file struct {
+	path        string // inside the bundle
+	size, mtime int64
+}
+
+// disk is what lies in the media folders. It is listed once per scan, each
+// folder once, into a scratch database: that is bounded in memory whatever
+// the size of the library, finds the siblings that no row mentions, matches
+// names whatever their case, and what no asset takes is an orphan.
+type disk struct {
+	db         *sql.DB
+	find, take *sql.Stmt
+	skipped    []string // links that lead out of the bundle, a few of them
+}
+
+func listDisk(ctx context.Context, root *os.Root, dir string) (_ *disk, err error) {
+	d := &disk{}
+	if d.db, err = sqlite.Open(filepath.Join(dir, "files.sqlite"), sqlite.Options{Scratch: true}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			d.db.Close()
+		}
+	}()
+	// Rows of one stem lie together, and those of one folder share their
+	// first letter: inserting touches a narrow part of the tree at a time.
+	if _, err := d.db.ExecContext(ctx, "CREATE TABLE files (stem TEXT, path TEXT, size INTEGER, mtime INTEGER, PRIMARY KEY (stem, path)) WITHOUT ROWID"); err != nil {
+		return nil, err
+	}
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO files VALUES (?, ?, ?, ?)")
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range mediaFolders {
+		err := d.list(ctx, root, folder, func(f file) error {
+			_, err := insert.ExecContext(ctx, stem(path.Base(f.path)), f.path, f.size, f.mtime)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", folder, err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return nil, err
+	}
+	if d.find, err = d.db.PrepareContext(ctx, "SELECT stem, path, size, mtime FROM files WHERE stem IN (SELECT value FROM json_each(?))"); err != nil {
+		return nil, err
+	}
+	d.take, err = d.db.PrepareContext(ctx, "DELETE FROM files WHERE stem = ? AND path = ?")
+	return d, err
+}
+
+func (d *disk) close() error { return d.db.Close() }
+
+// list calls f for every regular file below folder.
+func (d *disk) list(ctx context.Context, root *os.Root, folder string, f func(file) error) error {
+	at, err := root.Open(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return d.skipLink(root, folder, err)
+	}
+	defer at.Close()
+	for {
+		entries, err := at.ReadDir(1024)
+		for _, e := range entries {
+			if err := d.entry(ctx, root, path.Join(folder, e.Name()), e, f); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		} else if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (d *disk) entry(ctx context.Context, root *os.Root, name string, e fs.DirEntry, f func(file) error) error {
+	if base := e.Name(); base == ".DS_Store" || strings.HasPrefix(base, "._") || !e.IsDir() && bookkeeping(name) {
+		return nil
+	}
+	if e.IsDir() {
+		return d.list(ctx, root, name, f)
+	}
+	info, err := root.Stat(name) // follows links, but never out of the bundle
+	switch {
+	case err != nil:
+		return d.skipLink(root, name, err)
+	case !info.Mode().IsRegular():
+		return nil
+	}
+	return f(file{path: name, size: info.Size(), mtime: info.ModTime().UnixNano()})
+}
+
+// bookkeeping tells Photos' own files among those of shared albums, which lie
+// in a folder for the album in one for its owner.
+func bookkeeping(name string) bool {
+	_, under, ok := strings.Cut(name, "/cloudsharing/data/")
+	return ok && (strings.Count(under, "/") < 2 || strings.HasSuffix(under, ".plist"))
+}
+
+// skipLink makes err a warning if name is a link that cannot be followed, and
+// nothing if it has gone meanwhile.
+func (d *disk) skipLink(root *os.Root, name string, err error) error {
+	info, lerr := root.Lstat(name)
+	switch {
+	case errors.Is(lerr, fs.ErrNotExist):
+		return nil
+	case lerr == nil && info.Mode()&fs.ModeSymlink != 0:
+		if len(d.skipped) < 10 {
+			d.skipped = append(d.skipped, name)
+		}
+		return nil
+	}
+	return err
+}
+
+// files returns the files of each stem.
+func (d *disk) files(ctx context.Context, stems []string) (map[string][]file, error) {
+	list, err := json.Marshal(stems)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := d.find.QueryContext(ctx, string(list))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := map[string][]file{}
+	for rows.Next() {
+		var (
+			stem string
+			f    file
+		)
+		if err := rows.Scan(&stem, &f.path, &f.size, &f.mtime); err != nil {
+			return nil, err
+		}
+		found[stem] = append(found[stem], f)
+	}
+	return found, rows.Err()
+}
+
+// explained takes a file off the list of orphans.
+func (d *disk) explained(ctx context.Context, name string) error {
+	_, err := d.take.ExecContext(ctx, stem(path.Base(name)), name)
+	return err
+}
+
+// orphans gives the files that are left, in a fixed order, page by page.
+func (d *disk) orphans(ctx context.Context, give func(file) error) error {
+	var stem, path string
+	for {
+		page, err := d.after(ctx, &stem, &path)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, f := range page {
+			if err := give(f); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// after returns the next page, and moves stem and path to its end.
+func (d *disk) after(ctx context.Context, stem, path *string) (page []file, err error) {
+	rows, err := d.db.QueryContext(ctx, "SELECT stem, path, size, mtime FROM files WHERE (stem, path) > (?, ?) ORDER BY stem, path LIMIT 500", *stem, *path)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var f file
+		if err := rows.Scan(stem, &f.path, &f.size, &f.mtime); err != nil {
+			return nil, err
+		}
+		*path = f.path
+		page = append(page, f)
+	}
+	return page, rows.Err()
+}
+
+// stem is what the files of one asset have in common: the UUID at the start
+// of their names, or the name up to "_N" and the extension.
+func stem(name string) string {
+	if len(name) >= 36 && name[8] == '-' && name[13] == '-' && name[18] == '-' && name[23] == '-' {
+		return strings.ToUpper(name[:36])
+	}
+	name = strings.TrimSuffix(name, path.Ext(name))
+	if n := len(name); n > 2 && name[n-2] == '_' && name[n-1] >= '0' && name[n-1] <= '9' {
+		name = name[:n-2]
+	}
+	return strings.ToUpper(name)
+}

@@ -1,0 +1,501 @@
+package photostest
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"howett.net/plist"
+
+	"lightfast/internal/sqlite"
+	"lightfast/photos"
+)
+
+// LibrarySpec describes a Photos library to build. The same spec makes the
+// same library, byte for byte in its media.
+type LibrarySpec struct {
+	Seed   uint64
+	Assets []AssetSpec
+	// Sparse leaves holes in films above 1 MiB: they need no room on the disk,
+	// and have no fingerprint.
+	Sparse bool
+}
+
+// AssetSpec describes one asset, or Count of them that are alike but for
+// their bytes. Its zero value is a small photo.
+type AssetSpec struct {
+	Count       int    // 0 is 1
+	Name        string // original file name; "" is IMG_ and a number
+	Title       string
+	Description string
+	Video       bool
+	Size        int64 // of the original in bytes; small if 0
+	Live        bool  // with a paired film
+	Edited      bool  // with render and adjustment, and an edited film if Live
+	RAW         bool  // with a RAW twin
+	Favorite    bool
+	Trashed     bool
+	Hidden      bool
+	Albums      []string // "Folder/Album"
+	Keywords    []string
+	Persons     []string
+
+	// Absent resources, each for its reason. ReferencedOutside and
+	// SharedNotDownloaded are for originals, RenderNeverMade is for edits.
+	Absent map[photos.Role]photos.Reason
+}
+
+// Mix is a library of n assets as people have them, all features included,
+// nothing absent.
+func Mix(n int, seed uint64) LibrarySpec {
+	spec := LibrarySpec{Seed: seed}
+	for i := range n {
+		a := AssetSpec{Favorite: i%50 == 0, Hidden: i%97 == 1, Trashed: i%89 == 2}
+		switch i % 20 {
+		case 3, 4, 5:
+			a.Live = true
+		case 6:
+			a.Edited = true
+		case 7:
+			a.Live, a.Edited = true, true
+		case 8:
+			a.RAW = true
+		case 9:
+			a.Video, a.Size = true, 40_000
+		}
+		if i%3 == 0 {
+			a.Albums = []string{fmt.Sprintf("Travel/Trip %d", i%30)}
+		}
+		if i%7 == 0 {
+			a.Keywords, a.Persons = []string{"Family"}, []string{"Katie", "Suzy"}
+		}
+		spec.Assets = append(spec.Assets, a)
+	}
+	return spec
+}
+
+// BuildLibrary writes a Photos library, as a recent Photos would, to the
+// folder dir, which it makes. 100,000 small photos take some ten seconds.
+func BuildLibrary(dir string, spec LibrarySpec) error {
+	for _, d := range []string{"database", "originals", "resources/renders", "resources/derivatives"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	return build(dir, func(b *builder) error {
+		b.spec = spec
+		if err := b.create(); err != nil {
+			return err
+		}
+		for _, a := range spec.Assets {
+			for range max(1, a.Count) {
+				if _, err := b.add(a); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// AddAsset adds one asset to a library that BuildLibrary made. It is the next
+// one that the spec's seed would have given.
+func AddAsset(dir string, seed uint64, a AssetSpec) (id photos.AssetID, err error) {
+	err = build(dir, func(b *builder) error {
+		b.spec.Seed = seed
+		id, err = b.add(a)
+		return err
+	})
+	return id, err
+}
+
+//go:embed builder_schema.sql
+var schema string
+
+// builder writes assets in one transaction.
+type builder struct {
+	dir  string
+	spec LibrarySpec
+	tx   *sql.Tx
+	last int64 // key of an asset
+
+	named map[string]int64 // keys of albums, keywords, persons by kind and name
+	stmts map[string]*sql.Stmt
+	out   *bufio.Writer
+}
+
+func build(dir string, f func(*builder) error) (err error) {
+	db, err := sqlite.Open(filepath.Join(dir, "database", "Photos.sqlite"), sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	tx, err := db.BeginTx(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	b := &builder{dir: dir, tx: tx, named: map[string]int64{}, stmts: map[string]*sql.Stmt{}, out: bufio.NewWriterSize(nil, 1<<16)}
+	if tx.QueryRow("SELECT coalesce(max(Z_PK), 0) FROM ZASSET").Scan(&b.last) != nil {
+		b.last = 0 // a database without tables yet
+	}
+	if err := f(b); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE Z_PRIMARYKEY SET Z_MAX = ? WHERE Z_NAME IN ('Asset', 'AdditionalAssetAttributes')", b.last); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (b *builder) create() error {
+	if _, err := b.tx.Exec(schema); err != nil {
+		return err
+	}
+	info, err := plist.Marshal(map[string]any{"PLModelVersion": 18508, "NSStoreType": "SQLite"}, plist.BinaryFormat)
+	if err != nil {
+		return err
+	}
+	return b.insert("Z_METADATA", row{"Z_VERSION": 1, "Z_UUID": b.uuid("library"), "Z_PLIST": info})
+}
+
+// row is a row by column.
+type row map[string]any
+
+func (b *builder) insert(table string, r row) error {
+	columns := make([]string, 0, len(r))
+	for c := range r {
+		columns = append(columns, c)
+	}
+	slices.Sort(columns)
+	values := make([]any, len(columns))
+	for i, c := range columns {
+		values[i] = r[c]
+	}
+	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1))
+	stmt := b.stmts[query]
+	if stmt == nil {
+		var err error
+		if stmt, err = b.tx.Prepare(query); err != nil {
+			return err
+		}
+		b.stmts[query] = stmt
+	}
+	_, err := stmt.Exec(values...)
+	return err
+}
+
+// noise is a stream that only the seed and the names of things decide.
+func (b *builder) noise(names ...string) *rand.ChaCha8 {
+	return rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%d %q", b.spec.Seed, names)))
+}
+
+func (b *builder) uuid(names ...string) string {
+	var u [16]byte
+	b.noise(names...).Read(u[:])
+	u[6], u[8] = u[6]&0x0F|0x40, u[8]&0x3F|0x80
+	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]))
+}
+
+// add writes the files and rows of one asset.
+func (b *builder) add(spec AssetSpec) (photos.AssetID, error) {
+	b.last++
+	a := asset{AssetSpec: spec, pk: b.last, uuid: b.uuid("asset", fmt.Sprint(b.last))}
+	a.ext = ".jpeg"
+	if a.Video {
+		a.ext = ".mov"
+	}
+	a.Name = cmp.Or(a.Name, fmt.Sprintf("IMG_%04d%s", a.pk, map[string]string{".jpeg": ".JPG", ".mov": ".MOV"}[a.ext]))
+	a.dir, a.file = a.uuid[:1], a.uuid+a.ext
+	switch a.Absent[photos.RoleOriginal] {
+	case photos.ReferencedOutside:
+		a.dir, a.file = "/Volumes/Elsewhere/Pictures", a.Name
+	case photos.SharedNotDownloaded:
+		a.dir, a.file = "17058154511/"+b.uuid("shared album"), a.uuid+".JPG"
+	}
+	if err := b.addResources(&a); err != nil {
+		return "", err
+	}
+	if err := b.addRows(&a); err != nil {
+		return "", err
+	}
+	return photos.AssetID(a.uuid), b.addRelations(&a)
+}
+
+// asset is an asset on its way into the library.
+type asset struct {
+	AssetSpec
+	pk             int64
+	uuid, ext      string
+	dir, file      string
+	size           int64  // of the original
+	hash, adjusted string // fingerprints
+}
+
+func (b *builder) addRows(a *asset) error {
+	taken := 600_000_000 + float64(a.pk)*60.25
+	asset := row{
+		"Z_PK": a.pk, "Z_ENT": 3, "Z_OPT": 1, "ZADDITIONALATTRIBUTES": a.pk, "ZUUID": a.uuid, "ZDIRECTORY": a.dir, "ZFILENAME": a.file,
+		"ZKIND": flag(a.Video), "ZKINDSUBTYPE": 2 * flag(a.Live), "ZPLAYBACKSTYLE": 1, "ZSAVEDASSETTYPE": 3, "ZBUNDLESCOPE": 0, "ZCLOUDLOCALSTATE": 1,
+		"ZCOMPLETE": 1, "ZADJUSTMENTSSTATE": flag(a.Edited), "ZFAVORITE": flag(a.Favorite), "ZHIDDEN": flag(a.Hidden), "ZTRASHEDSTATE": flag(a.Trashed),
+		"ZVISIBILITYSTATE": 0, "ZWIDTH": 8, "ZHEIGHT": 8, "ZORIENTATION": 1, "ZLATITUDE": -180.0, "ZLONGITUDE": -180.0, "ZDATECREATED": taken,
+		"ZADDEDDATE": taken + 3600, "ZMODIFICATIONDATE": taken + 7200, "ZADJUSTMENTTIMESTAMP": nil, "ZCLOUDBATCHPUBLISHDATE": nil,
+		"ZUNIFORMTYPEIDENTIFIER": map[string]string{".jpeg": "public.jpeg", ".mov": "com.apple.quicktime-movie"}[a.ext],
+	}
+	if a.Edited {
+		asset["ZADJUSTMENTTIMESTAMP"] = taken + 7200
+	}
+	switch a.Absent[photos.RoleOriginal] {
+	case photos.IncompleteImport:
+		asset["ZCOMPLETE"] = 0
+	case photos.ReferencedOutside:
+		asset["ZSAVEDASSETTYPE"] = 10
+	case photos.SharedNotDownloaded:
+		asset["ZSAVEDASSETTYPE"], asset["ZBUNDLESCOPE"], asset["ZVISIBILITYSTATE"], asset["ZCLOUDBATCHPUBLISHDATE"] = 4, 2, 2, taken+9000
+	}
+	if err := b.insert("ZASSET", asset); err != nil {
+		return err
+	}
+	attributes := row{
+		"Z_PK": a.pk, "Z_ENT": 1, "Z_OPT": 1, "ZASSET": a.pk, "ZORIGINALFILENAME": a.Name, "ZORIGINALFILESIZE": a.size, "ZTIMEZONEOFFSET": 7200,
+		"ZTIMEZONENAME": "Europe/Berlin", "ZORIGINALSTABLEHASH": text(a.hash), "ZADJUSTEDSTABLEHASH": text(a.adjusted), "ZTITLE": text(a.Title),
+		"ZASSETDESCRIPTION": nil, "ZUNMANAGEDADJUSTMENT": nil,
+	}
+	if a.Description != "" {
+		attributes["ZASSETDESCRIPTION"] = a.pk
+		if err := b.insert("ZASSETDESCRIPTION", row{"Z_PK": a.pk, "Z_ENT": 4, "ZASSETATTRIBUTES": a.pk, "ZLONGDESCRIPTION": a.Description}); err != nil {
+			return err
+		}
+	}
+	if a.Edited {
+		attributes["ZUNMANAGEDADJUSTMENT"] = a.pk
+		if err := b.insert("ZUNMANAGEDADJUSTMENT", row{"Z_PK": a.pk, "Z_ENT": 83, "ZASSETATTRIBUTES": a.pk, "ZADJUSTMENTTIMESTAMP": taken + 7200,
+			"ZADJUSTMENTFORMATIDENTIFIER": "com.apple.photo", "ZADJUSTMENTFORMATVERSION": "1.9", "ZUUID": b.uuid("adjustment", a.uuid)}); err != nil {
+			return err
+		}
+	}
+	return b.insert("ZADDITIONALASSETATTRIBUTES", attributes)
+}
+
+func (b *builder) addRelations(a *asset) error {
+	for _, name := range a.Albums {
+		album, err := b.album(name, 2)
+		if err == nil {
+			err = b.insert("Z_30ASSETS", row{"Z_30ALBUMS": album, "Z_3ASSETS": a.pk, "Z_FOK_3ASSETS": a.pk * 1024})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range a.Keywords {
+		keyword, err := b.key("ZKEYWORD", "ZTITLE", name, row{"Z_ENT": 47, "ZTITLE": name, "ZUUID": b.uuid("keyword", name)})
+		if err == nil {
+			err = b.insert("Z_1KEYWORDS", row{"Z_1ASSETATTRIBUTES": a.pk, "Z_47KEYWORDS": keyword})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range a.Persons {
+		person, err := b.key("ZPERSON", "ZFULLNAME", name, row{"Z_ENT": 61, "ZFULLNAME": name, "ZDISPLAYNAME": name, "ZPERSONUUID": b.uuid("person", name)})
+		if err == nil {
+			err = b.insert("ZDETECTEDFACE", row{"Z_ENT": 17, "ZASSETFORFACE": a.pk, "ZPERSONFORFACE": person, "ZUUID": b.uuid("face", a.uuid, name)})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// album returns the key of an album (kind 2) or folder (kind 4000), and makes
+// it and the folders around it if need be.
+func (b *builder) album(name string, kind int) (int64, error) {
+	parent, ent := int64(1), map[int]int{2: 30, 4000: 38}[kind]
+	folder, title := path.Split(name)
+	if folder != "" {
+		var err error
+		if parent, err = b.album(strings.TrimSuffix(folder, "/"), 4000); err != nil {
+			return 0, err
+		}
+	}
+	uuid := b.uuid("album", fmt.Sprint(kind), name)
+	return b.key("ZGENERICALBUM", "ZUUID", uuid, row{"Z_ENT": ent, "ZKIND": kind, "ZTRASHEDSTATE": 0, "ZPARENTFOLDER": parent, "ZTITLE": title, "ZUUID": uuid})
+}
+
+// key returns the key of the row whose column is value, or inserts r.
+func (b *builder) key(table, column, value string, r row) (int64, error) {
+	if pk, ok := b.named[table+value]; ok {
+		return pk, nil
+	}
+	find := func() (pk int64, err error) {
+		err = b.tx.QueryRow(fmt.Sprintf("SELECT Z_PK FROM %s WHERE %s = ?", table, column), value).Scan(&pk)
+		return pk, err
+	}
+	pk, err := find()
+	if errors.Is(err, sql.ErrNoRows) {
+		if err = b.insert(table, r); err == nil {
+			pk, err = find()
+		}
+	}
+	b.named[table+value] = pk
+	return pk, err
+}
+
+// addResources writes the files of a and their rows.
+func (b *builder) addResources(a *asset) error {
+	kind := int64(0)
+	if a.Video {
+		kind = 1
+	}
+	stem := path.Join("originals", a.dir, a.uuid)
+	if err := b.resource(a, resource{role: photos.RoleOriginal, path: stem + a.ext, kind: kind, subtype: 1, size: a.Size}); err != nil {
+		return err
+	}
+	if a.Live {
+		if err := b.resource(a, resource{role: photos.RoleLive, path: stem + "_3.mov", kind: 3, subtype: 18}); err != nil {
+			return err
+		}
+	}
+	if a.RAW {
+		if err := b.resource(a, resource{role: photos.RoleRAW, path: stem + "_4.cr2", kind: 4, subtype: 17}); err != nil {
+			return err
+		}
+	}
+	if !a.Edited {
+		return nil
+	}
+	stem = path.Join("resources/renders", a.uuid[:1], a.uuid)
+	edited := resource{role: photos.RoleEdited, path: stem + "_1_201_a.jpeg", kind: 0, subtype: 2, version: 2, recipe: 65938}
+	if a.Video {
+		edited.path, edited.kind, edited.recipe = stem+"_2_0_a.mov", 1, 131072
+	}
+	if err := b.resource(a, edited); err != nil {
+		return err
+	}
+	if a.Live {
+		if err := b.resource(a, resource{role: photos.RoleEditedLive, path: stem + "_2_100_a.mov", kind: 3, subtype: 19, version: 2, recipe: 131272}); err != nil {
+			return err
+		}
+	}
+	_, _, err := b.writeFile(stem+".plist", 0)
+	return err
+}
+
+// resource is a file of an asset on its way into the library.
+type resource struct {
+	role                           photos.Role
+	path                           string
+	kind, subtype, version, recipe int64
+	size                           int64
+}
+
+func (b *builder) resource(a *asset, r resource) error {
+	reason := a.Absent[r.role]
+	if reason == photos.RenderNeverMade {
+		return nil
+	}
+	store, remote, local := 0, 0, 1
+	var key any = r.storeKey()
+	fingerprint := ""
+	switch reason {
+	case "", photos.Lost:
+		size, f, err := b.writeFile(r.path, r.size)
+		if err != nil {
+			return err
+		}
+		r.size, fingerprint = size, f
+		if reason == photos.Lost {
+			if err := os.Remove(filepath.Join(b.dir, filepath.FromSlash(r.path))); err != nil {
+				return err
+			}
+		}
+	default:
+		local, key = -1, nil
+		r.size = cmp.Or(r.size, 1000)
+		remote = flag(reason == photos.ICloudOnly)
+		if reason == photos.SharedNotDownloaded {
+			store, r.size, r.recipe, r.subtype = 2, 0, 65741, 3
+		}
+	}
+	switch r.role {
+	case photos.RoleOriginal:
+		a.size, a.hash = r.size, fingerprint
+	case photos.RoleEdited:
+		a.adjusted = fingerprint
+	}
+	uti := map[string]string{".jpeg": "1", ".cr2": "11", ".mov": "23"}[path.Ext(r.path)]
+	return b.insert("ZINTERNALRESOURCE", row{
+		"Z_ENT": 46, "Z_OPT": 1, "ZASSET": a.pk, "ZRESOURCETYPE": r.kind, "ZDATASTORECLASSID": store, "ZDATASTORESUBTYPE": r.subtype, "ZVERSION": r.version,
+		"ZRECIPEID": r.recipe, "ZLOCALAVAILABILITY": local, "ZREMOTEAVAILABILITY": remote, "ZCLOUDLOCALSTATE": 3 * remote, "ZDATALENGTH": r.size,
+		"ZFINGERPRINT": text(fingerprint), "ZCOMPACTUTI": uti, "ZDATASTOREKEYDATA": key,
+	})
+}
+
+// storeKey is what Photos keeps of a file that is in its place.
+func (r resource) storeKey() []byte {
+	key := []byte{3, byte(r.kind<<4 + r.version<<2), 0, 0, 0x80, map[string]byte{".jpeg": 0, ".cr2": 5, ".mov": 0x0B}[path.Ext(r.path)]}
+	if r.recipe != 0 {
+		binary.LittleEndian.PutUint16(key[2:], uint16(r.recipe&0xFFFF>>1<<5|r.recipe>>16<<1))
+	}
+	return key
+}
+
+// writeFile writes a file of that size, small if 0, and returns its size and
+// fingerprint.
+func (b *builder) writeFile(name string, size int64) (int64, string, error) {
+	p := filepath.Join(b.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		return 0, "", err
+	}
+	f, err := os.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return 0, "", err
+	}
+	fingerprint := photos.NewFingerprint()
+	b.out.Reset(io.MultiWriter(f, fingerprint))
+	sparse := b.spec.Sparse && size > 1<<20 && path.Ext(name) == ".mov"
+	written := size
+	if sparse {
+		written = 1 << 16
+	}
+	n, err := writeMedia(b.out, path.Ext(name), written, b.noise(name))
+	if err == nil {
+		err = b.out.Flush()
+	}
+	if err == nil && sparse {
+		n, err = size, f.Truncate(size)
+	}
+	if err := errors.Join(err, f.Close()); err != nil || sparse {
+		return n, "", err
+	}
+	return n, fingerprint.String(), nil
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// text is s for a column that is NULL where there is none.
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"lightfast/activities"
+	"lightfast/internal/exit"
+	"lightfast/internal/state"
+	"lightfast/internal/wire"
+	"lightfast/photos"
+	"lightfast/workflows"
+)
+
+type backupOptions struct {
+	source, sourceKind, name, to string
+	initRepo, noFollow           bool
+	accept                       []string
+	giveUp                       time.Duration
+}
+
+func newBackupCmd(a *app) *cobra.Command {
+	var o backupOptions
+	cmd := &cobra.Command{
+		Use:   "backup --source PATH --to DEST",
+		Short: "Store what is new or changed as a snapshot",
+		Long: `Backup stores what is new or changed of one library and makes it a snapshot.
+Killed at any moment, the same command goes on where it stopped.
+
+` + exitCodes(),
+		Example: `  lightfast backup --source ~/Pictures/Photos\ Library.photoslibrary --to /Volumes/Backup/photos
+  lightfast backup --source ~/Pictures/Scans --to 's3://photos/scans?endpoint=http://127.0.0.1:9000'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.backup(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.source, "source", "", "`PATH` of a Photos library or of a folder")
+	f.StringVar(&o.sourceKind, "source-kind", "", "`KIND` of the source if it is not what it looks like: photos or folder")
+	f.StringVar(&o.name, "name", "", "`NAME` of a folder as a library, so that it may move (default: its path)")
+	f.StringVar(&o.to, "to", "", "`DEST`: s3://BUCKET/PREFIX?endpoint=URL, or a folder")
+	f.BoolVar(&o.initRepo, "init", false, "begin another repository for a library that has one elsewhere")
+	f.BoolVar(&o.noFollow, "no-follow", false, "after going on with an older run, do not start one that sees what is new since")
+	f.StringSliceVar(&o.accept, "accept", nil, "`REASONS` for which something may be absent in a complete snapshot")
+	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a destination that went away")
+	return cmd
+}
+
+// backup tells the story: what is asked for, who sees it through, what it
+// came to.
+func (a *app) backup(ctx context.Context, o backupOptions) error {
+	asked := time.Now()
+	in, err := o.input()
+	if err != nil {
+		return err
+	}
+	d, err := a.openState()
+	if err != nil {
+		return err
+	}
+	if err := a.checkSource(ctx, in, d); err != nil {
+		return err
+	}
+	j := job{
+		id:       d.WorkflowID("backup", in.Source.Path, in.Source.Name, in.Dest),
+		workflow: workflows.BackupLibrary,
+		input:    in,
+		memo:     map[string]any{"library": filepath.Base(in.Source.Path), "source": in.Source.Path, "destination": in.Dest, "host": d.Host.Name},
+	}
+	s := a.newScreen("stored")
+	defer s.close()
+	var res activities.BackupResult
+	if _, err = a.drive(ctx, d, j, s, &res); err != nil {
+		return err
+	}
+	// A run that was there before us saw the library as it was then.
+	if res.ScannedAt.Before(asked) && !o.noFollow {
+		var next activities.BackupResult
+		if _, err = a.drive(ctx, d, j, s, &next); err != nil {
+			return err
+		}
+		res = join(res, next)
+	}
+	s.close()
+	return a.showBackup(res)
+}
+
+func (o backupOptions) input() (in activities.BackupInput, err error) {
+	if o.source == "" || o.to == "" {
+		return in, usage(fmt.Errorf("backup needs --source and --to"), "")
+	}
+	if o.sourceKind != "" && o.sourceKind != "photos" && o.sourceKind != "folder" {
+		return in, usage(fmt.Errorf("--source-kind %q", o.sourceKind), "choose photos or folder")
+	}
+	for _, reason := range o.accept {
+		if !photos.Reason(reason).Hole() || !known(photos.Reason(reason)) {
+			return in, usage(fmt.Errorf("--accept %q is no reason for a hole", reason), "choose from "+strings.Join(holeReasons(), ", "))
+		}
+	}
+	dest, err := wire.ParseDest(o.to)
+	if err != nil {
+		return in, err
+	}
+	source, err := canonical(o.source)
+	if err != nil {
+		return in, err
+	}
+	if dest.Folder != "" {
+		if inside(dest.Folder, source) || inside(source, dest.Folder) {
+			return in, usage(fmt.Errorf("%s and %s lie in one another", source, dest.Folder), "a backup must not back itself up: choose another folder")
+		}
+	}
+	return activities.BackupInput{Source: activities.SourceSpec{Path: source, Kind: o.sourceKind, Name: o.name},
+		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, GiveUp: o.giveUp}, nil
+}
+
+// canonical follows links, so that one place has one name.
+func canonical(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return "", &exit.Error{Code: exit.Source, What: "source " + path, Err: err, Do: "check the path, and that the disk is mounted"}
+	}
+	return abs, nil
+}
+
+// inside reports whether path is dir or lies below it.
+func inside(path, dir string) bool {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+var reasons = []photos.Reason{photos.ICloudOnly, photos.ReferencedOutside, photos.Lost, photos.IncompleteImport,
+	photos.SharedNotDownloaded, photos.RenderNeverMade, photos.Unavailable}
+
+func known(r photos.Reason) bool {
+	for _, k := range reasons {
+		if k == r {
+			return true
+		}
+	}
+	return false
+}
+
+func holeReasons() (names []string) {
+	for _, r := range reasons {
+		if r.Hole() {
+			names = append(names, string(r))
+		}
+	}
+	return names
+}
+
+// checkSource answers a wrong source before anything is started.
+func (a *app) checkSource(ctx context.Context, in activities.BackupInput, d *state.Dir) error {
+	src, err := wire.OpenSource(ctx, in.Source, d, nil, a.log)
+	if err != nil {
+		return activities.SourceEnd(err)
+	}
+	return src.Close()
+}
+
+// join covers two runs of one command with one result: what was done is
+// summed, the rest is what the second found.
+func join(first, second activities.BackupResult) activities.BackupResult {
+	res := second
+	res.Assets.Stored += first.Assets.Stored
+	res.Assets.Unchanged = max(res.Assets.Total-res.Assets.Stored-res.Assets.Incomplete-res.Assets.Failed, 0)
+	res.Assets.Stored = res.Assets.Total - res.Assets.Unchanged - res.Assets.Incomplete - res.Assets.Failed
+	res.Resources.Stored += first.Resources.Stored
+	res.Resources.Deduplicated += first.Resources.Deduplicated
+	res.Bytes.Sent += first.Bytes.Sent
+	res.Bytes.Stored += first.Bytes.Stored
+	res.Duration += first.Duration
+	res.PeakRSS = max(first.PeakRSS, second.PeakRSS)
+	res.Resumed = first.Resumed || second.Resumed
+	return res
+}
+
+// showBackup prints the result, and ends with 3 if the snapshot has holes.
+func (a *app) showBackup(res activities.BackupResult) error {
+	if a.json {
+		for _, w := range res.Warnings {
+			a.emit(event{"event": "warning", "class": "source", "asset": "", "resource": "", "message": w, "action": ""})
+		}
+		for _, p := range res.Problems {
+			a.emit(event{"event": "warning", "class": "resource", "asset": p.Asset, "resource": p.Resource, "message": p.Problem, "action": ""})
+		}
+		res.Warnings, res.Problems = nil, nil
+		a.emitAs("result", res)
+	} else {
+		a.printBackup(res)
+	}
+	if res.Holes() {
+		return &exit.Error{Code: exit.Incomplete, What: "the snapshot has holes"}
+	}
+	return nil
+}
+
+func (a *app) printBackup(res activities.BackupResult) {
+	out := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
+	for _, w := range res.Warnings {
+		out("warning: %s", printable(w))
+	}
+	for _, p := range res.Problems {
+		out("warning: %s, %s: %s", printable(p.Asset), printable(p.Resource), printable(p.Problem))
+	}
+	out("snapshot %s", res.Snapshot)
+	out("  assets     %s: %s stored, %s unchanged, %s incomplete, %s failed", humanize.Comma(res.Assets.Total), humanize.Comma(res.Assets.Stored),
+		humanize.Comma(res.Assets.Unchanged), humanize.Comma(res.Assets.Incomplete), humanize.Comma(res.Assets.Failed))
+	out("  resources  %s stored, %s known already, %s kept though absent now", humanize.Comma(res.Resources.Stored),
+		humanize.Comma(res.Resources.Deduplicated), humanize.Comma(res.Resources.Kept))
+	for _, r := range reasons {
+		if n := res.Resources.Absent[string(r)]; n > 0 {
+			out("             %s absent: %s", humanize.Comma(n), strings.ReplaceAll(string(r), "_", " "))
+		}
+	}
+	out("  bytes      %s in the snapshot, %s sent", humanize.IBytes(uint64(res.Bytes.Source)), humanize.IBytes(uint64(res.Bytes.Sent)))
+	out("  took %s, at most %s of memory", time.Duration(res.Duration*float64(time.Second)).Round(time.Millisecond), humanize.IBytes(uint64(res.PeakRSS)))
+	if res.Holes() {
+		out("incomplete: %s of %s assets have holes; `lightfast ls` names them", humanize.Comma(res.Assets.Incomplete+res.Assets.Failed), humanize.Comma(res.Assets.Total))
+	} else {
+		out("complete")
+	}
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"lightfast/activities"
+	"lightfast/engine"
+	"lightfast/internal/exit"
+	"lightfast/internal/state"
+	"lightfast/internal/wire"
+)
+
+// job is one workflow that a command wants done.
+type job struct {
+	id       string // workflow id; also its task queue
+	workflow any
+	input    any
+	memo     map[string]any
+}
+
+// drive sees a job through to its end, whoever works it off: this process if
+// it gets the run's lock, else the one that has it, until that goes away. It
+// reports whether this process began the run, and fills result.
+//
+// What several processes share is the server; it lives in one of them. When
+// that one goes, whoever is left starts it again on the same file.
+func (a *app) drive(ctx context.Context, d *state.Dir, j job, s *screen, result any) (began bool, err error) {
+	for {
+		c, err := a.connect(ctx, d)
+		if err != nil {
+			return began, err
+		}
+		s.showUI(c.ui)
+		first, err := a.see(ctx, c, d, j, s, result)
+		began = began || first
+		err = errors.Join(err, c.close())
+		if errors.Is(err, errServerGone) && ctx.Err() == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return began, &exit.Error{Code: exit.Interrupted, What: "interrupted", Do: "run the same command again: it goes on where it stopped"}
+		}
+		return began, activities.FromTemporal(err)
+	}
+}
+
+// errServerGone: the process with the server has ended.
+var errServerGone = errors.New("the process that had the Temporal server has ended")
+
+// connection is a client of the host's server, which may be our own.
+type connection struct {
+	client  client.Client
+	address string
+	ui      string
+	own     *engine.Engine // nil if another process has it
+}
+
+// answerTime is how long another process may take to start or stop.
+const answerTime = 10 * time.Second
+
+func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
+	c := &connection{}
+	until := time.Now().Add(answerTime)
+	for c.address == "" {
+		e, err := engine.Start(ctx, engine.Options{StateDir: d.Path, UIPort: a.uiPort, Log: a.log})
+		if err == nil {
+			c.own, c.address, c.ui = e, e.Address(), e.UI()
+			break
+		}
+		if !errors.Is(err, engine.ErrRunning) {
+			return nil, &exit.Error{Code: exit.Failed, What: "start Temporal in " + d.Path, Err: err}
+		}
+		find, cancel := context.WithDeadline(ctx, until)
+		info, err := engine.Find(find, d.Path)
+		cancel()
+		switch {
+		case err == nil:
+			c.address, c.ui = info.Address, info.UI
+		case errors.Is(err, engine.ErrNotRunning) && time.Now().Before(until): // it has just ended
+		default:
+			return nil, &exit.Error{Code: exit.InUse, What: "state directory " + d.Path, Err: err,
+				Do: "another lightfast holds it and does not answer; end that process"}
+		}
+	}
+	dial, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	var err error
+	if c.client, err = engine.Dial(dial, c.address, engine.DialOptions{Identity: d.Host.ID, Log: a.log}); err != nil {
+		if c.own == nil && ctx.Err() == nil {
+			err = errors.Join(errServerGone, err)
+		}
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (c *connection) close() error {
+	if c.client != nil {
+		c.client.Close()
+	}
+	if c.own == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	return c.own.Stop(ctx)
+}
+
+// served reports whether the server is still there.
+func (c *connection) served(ctx context.Context, d *state.Dir) bool {
+	if c.own != nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	info, err := engine.Find(ctx, d.Path)
+	return err == nil && info.Address == c.address
+}
+
+// see starts the job's workflow, or attaches to the one that runs, and waits
+// for its end. While no living process has the run, it works it off itself.
+func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *screen, result any) (began bool, err error) {
+	var w *shift
+	defer func() {
+		if w != nil {
+			err = errors.Join(err, w.end())
+		}
+	}()
+	if w, err = a.take(ctx, c, d, j); err != nil {
+		return false, err
+	}
+	run, err := c.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: j.id, TaskQueue: j.id, Memo: j.memo,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      10 * time.Second,
+		EnableEagerStart:         true,
+	}, j.workflow, j.input)
+	if err != nil {
+		return false, fmt.Errorf("start workflow: %w", err)
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- run.Get(waiting, result) }()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		s.show(a.progress(ctx, c, j.id, w))
+		var changed <-chan struct{}
+		if w != nil {
+			changed = w.worker.Activities.Progress.Changed()
+		}
+		select {
+		case err := <-done:
+			return w != nil, err
+		case <-changed:
+		case <-tick.C:
+			if !c.served(ctx, d) {
+				stop()
+				<-done
+				return w != nil, errServerGone
+			}
+			if w == nil {
+				if w, err = a.take(ctx, c, d, j); err != nil {
+					stop()
+					<-done
+					return false, err
+				}
+			}
+		}
+	}
+}
+
+// shift is the time in which this process works a run off.
+type shift struct {
+	lock   *state.Lock
+	worker *wire.Worker
+}
+
+// take begins a shift if no living process is on one.
+func (a *app) take(ctx context.Context, c *connection, d *state.Dir, j job) (*shift, error) {
+	lock, ok, err := d.TryLock(j.id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	freed, err := engine.Recover(ctx, c.address, j.id, d.Host.ID)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	if freed.Workflows > 0 {
+		a.log.Info("going on with a run", "workflow", j.id, "activities", freed.Activities, "tasks", freed.WorkflowTasks)
+	}
+	w, err := wire.NewWorker(ctx, c.client, j.id, d, a.options)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	return &shift{lock: lock, worker: w}, nil
+}
+
+func (s *shift) end() error { return errors.Join(s.worker.Stop(), s.lock.Unlock()) }
+
+// progress asks our own counters if we are on shift, else what the run's
+// Pulse last said through Temporal.
+func (a *app) progress(ctx context.Context, c *connection, id string, w *shift) activities.Report {
+	if w != nil {
+		return w.worker.Activities.Progress.Report()
+	}
+	run, err := describe(ctx, c.client, id, "")
+	if err != nil {
+		return activities.Report{Phase: activities.Starting}
+	}
+	return run.Progress
+}

@@ -1,0 +1,37 @@
+// Command lightfast backs up photo libraries into a bucket or a folder, with
+// everything that it needs inside: `lightfast help` tells the rest.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"lightfast/internal/exit"
+)
+
+func main() {
+	// The first Ctrl-C ends in an orderly way; restoring the default makes
+	// the second one end at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() { <-ctx.Done(); stop() }()
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	os.Exit(int(code))
+}
+
+// run is the whole command: tests call it in their own process.
+func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) exit.Code {
+	a := &app{env: env, stdout: stdout, stderr: stderr}
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	a.close()
+	if err != nil {
+		a.report(err)
+	}
+	return exit.CodeOf(err)
+}

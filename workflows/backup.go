@@ -1,0 +1,155 @@
+// Package workflows decides what happens next in a backup or a restore. It
+// holds no bytes and no lists: plans and counts are in the catalog of the
+// host that has the library, and every step is an activity.
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"lightfast/activities"
+)
+
+// planTries is how often a plan that the catalog lost is made anew.
+const planTries = 3
+
+// BackupLibrary stores what is new or changed of one library, and makes it a
+// snapshot. Its id names host, source and destination, so at most one runs.
+func BackupLibrary(ctx workflow.Context, in activities.BackupInput) (res activities.BackupResult, err error) {
+	var a *activities.Activities // nil: it only names the activities
+	end := startPulse(ctx)
+	var p activities.Prepared
+	defer func() { err = errors.Join(err, end(p.Epoch)) }()
+	for try := 1; ; try++ {
+		if err = workflow.ExecuteActivity(step(ctx, long), a.PrepareRun, in).Get(ctx, &p); err != nil {
+			return res, err
+		}
+		if err = workOff(ctx, p, activities.Store); err == nil {
+			break
+		}
+		if !planLost(err) || try == planTries {
+			return res, err
+		}
+	}
+	if err = workflow.ExecuteActivity(step(ctx, long), a.BuildPages, p.Epoch).Get(ctx, nil); err != nil {
+		return res, err
+	}
+	err = workflow.ExecuteActivity(step(ctx, long), a.CommitHead, p.Epoch).Get(ctx, &res)
+	res.Resumed = p.Resumed
+	return res, err
+}
+
+// RestoreSnapshot writes the files of one snapshot into a folder, on the same
+// pattern: plan, lanes, end.
+func RestoreSnapshot(ctx workflow.Context, in activities.RestoreInput) (res activities.RestoreResult, err error) {
+	var a *activities.Activities
+	end := startPulse(ctx)
+	var p activities.Prepared
+	defer func() { err = errors.Join(err, end(p.Epoch)) }()
+	for try := 1; ; try++ {
+		if err = workflow.ExecuteActivity(step(ctx, long), a.PrepareRestore, in).Get(ctx, &p); err != nil {
+			return res, err
+		}
+		if err = workOff(ctx, p, activities.Restore); err == nil {
+			break
+		}
+		if !planLost(err) || try == planTries {
+			return res, err
+		}
+	}
+	err = workflow.ExecuteActivity(step(ctx, long), a.FinishRestore, p.Epoch).Get(ctx, &res)
+	res.Resumed = p.Resumed
+	return res, err
+}
+
+// workOff runs the lanes of a plan. They have queues of their own: while
+// local activities run, their workflow task stays open for seconds, and hours
+// of video must never hold the slots that small assets need.
+func workOff(ctx workflow.Context, p activities.Prepared, verb activities.Verb) error {
+	large := startLane(ctx, LaneLarge, "large", 1, p, verb)
+	small := startLane(ctx, LaneSmall, "small", 1, p, verb)
+	errSmall := small.Get(ctx, nil)
+	errLarge := large.Get(ctx, nil)
+	if err := errors.Join(errSmall, errLarge); err != nil {
+		return err
+	}
+	// What lane small handed over at its end, when lane large had ended.
+	return startLane(ctx, LaneLarge, "large", 2, p, verb).Get(ctx, nil)
+}
+
+func startLane(ctx workflow.Context, lane any, name string, turn int, p activities.Prepared, verb activities.Verb) workflow.ChildWorkflowFuture {
+	info := workflow.GetInfo(ctx)
+	queue := info.TaskQueueName
+	if name == activities.Large {
+		queue = LargeQueue(queue)
+	}
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:          laneID(info.WorkflowExecution, name, turn, int(p.Epoch)),
+		TaskQueue:           queue,
+		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		WaitForCancellation: true,
+		StaticSummary:       "lane " + name,
+	})
+	return workflow.ExecuteChildWorkflow(ctx, lane, LaneInput{Epoch: p.Epoch, Verb: verb})
+}
+
+// LargeQueue is the task queue of lane large beside queue.
+func LargeQueue(queue string) string { return queue + "-large" }
+
+// startPulse starts the activity that carries the process's counters. The
+// returned function ends it, and with it what the run has open in the process.
+func startPulse(ctx workflow.Context) (end func(epoch activities.Epoch) error) {
+	var a *activities.Activities
+	beat := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 365 * 24 * time.Hour,
+		HeartbeatTimeout:    10 * time.Second,
+		WaitForCancellation: true,
+		Summary:             "progress",
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1},
+	})
+	pulse := workflow.ExecuteActivity(beat, a.Pulse)
+	return func(epoch activities.Epoch) error {
+		ctx, cancel := workflow.NewDisconnectedContext(ctx)
+		defer cancel()
+		here := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 10 * time.Second})
+		if err := workflow.ExecuteLocalActivity(here, a.EndRun, epoch).Get(ctx, nil); err != nil {
+			return err
+		}
+		return ignoreCancel(pulse.Get(ctx, nil))
+	}
+}
+
+func ignoreCancel(err error) error {
+	if temporal.IsCanceledError(err) {
+		return nil
+	}
+	return err
+}
+
+func planLost(err error) bool {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && app.Type() == activities.ErrPlanLost
+}
+
+// Lengths of steps.
+const (
+	short = 30 * time.Second // a look into the catalog
+	long  = 0                // as long as it takes, with heartbeats
+)
+
+// step gives activities that are no asset their options. Whatever may help is
+// tried for ever: what cannot help has a type that is not retried.
+func step(ctx workflow.Context, most time.Duration) workflow.Context {
+	o := workflow.ActivityOptions{
+		StartToCloseTimeout: most,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+	}
+	if most == long {
+		o.StartToCloseTimeout, o.HeartbeatTimeout = 30*24*time.Hour, 30*time.Second
+	}
+	return workflow.WithActivityOptions(ctx, o)
+}

@@ -1,0 +1,188 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"lightfast/activities"
+)
+
+// LaneInput is all that a lane knows: the rest is in the catalog, so that it
+// continues as new with the same input.
+type LaneInput struct {
+	Epoch activities.Epoch `json:"epoch"`
+	Verb  activities.Verb  `json:"verb"`
+}
+
+const (
+	ringSize = 16 // small assets in flight
+
+	// A batch ends with Commit, the durable checkpoint: after so many assets,
+	// or when this much time has passed.
+	batchSize = 200
+	batchTime = 4 * time.Second
+
+	// Continue as new: at about 370 bytes of history an asset this is far
+	// below where Temporal warns (temporal.md section 4).
+	assetsPerRun = 2000
+
+	// Window is how many large assets are in flight.
+	Window = 3
+)
+
+func laneID(parent workflow.Execution, lane string, turn, epoch int) string {
+	return fmt.Sprintf("%s/%s/%s-%d-%d", parent.ID, parent.RunID, lane, epoch, turn)
+}
+
+// LaneSmall works off small assets: one local activity each, a ring of them
+// in flight, in one coroutine (a coroutine an asset costs ten times as much).
+// Nothing leaves a workflow while a local activity is pending, so Commit and
+// NextAssets go together when the ring is empty.
+func LaneSmall(ctx workflow.Context, in LaneInput) error {
+	var a *activities.Activities
+	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, N: batchSize}
+	next := workflow.ExecuteActivity(step(ctx, short), a.NextAssets, asked)
+	for done := 0; ; {
+		var refs []activities.Ref
+		if err := next.Get(ctx, &refs); err != nil {
+			return err
+		}
+		if len(refs) == 0 {
+			return nil
+		}
+		n, away, err := ring(ctx, in, refs)
+		if err != nil {
+			return err
+		}
+		done += n
+		commit := workflow.ExecuteActivity(step(ctx, short), a.Commit, in.Epoch)
+		if away {
+			if err := workflow.ExecuteActivity(step(ctx, long), a.AwaitStore, in.Epoch).Get(ctx, nil); err != nil {
+				return err
+			}
+		}
+		last := done >= assetsPerRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+		if !last {
+			next = workflow.ExecuteActivity(step(ctx, short), a.NextAssets, asked)
+		}
+		if err := commit.Get(ctx, nil); err != nil {
+			return err
+		}
+		if last {
+			return workflow.NewContinueAsNewError(ctx, LaneSmall, in)
+		}
+	}
+}
+
+// ring runs refs, at most ringSize at once, until all are done, the batch has
+// lasted long enough, or the store has gone away.
+func ring(ctx workflow.Context, in LaneInput, refs []activities.Ref) (done int, away bool, err error) {
+	var flight []workflow.Future
+	until := workflow.Now(ctx).Add(batchTime)
+	for len(refs) > 0 || len(flight) > 0 {
+		if len(refs) > 0 && len(flight) < ringSize && !away && err == nil && workflow.Now(ctx).Before(until) && ctx.Err() == nil {
+			flight = append(flight, runLocal(ctx, in, refs[0]))
+			refs = refs[1:]
+			continue
+		}
+		if len(flight) == 0 {
+			break
+		}
+		var out activities.Outcome
+		if failed := flight[0].Get(ctx, &out); failed != nil && err == nil {
+			err = failed
+		}
+		flight = flight[1:]
+		away = away || out == activities.StoreAway
+		done++
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return done, away, err
+}
+
+func runLocal(ctx workflow.Context, in LaneInput, ref activities.Ref) workflow.Future {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		// Not a limit on a slow line: what stands still is handed over by
+		// the store's own watchdog long before.
+		StartToCloseTimeout: time.Hour,
+		Summary:             ref.Name,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+	return workflow.ExecuteLocalActivity(ctx, in.Verb.Activity(), item(in, ref, activities.Small))
+}
+
+func item(in LaneInput, ref activities.Ref, lane string) activities.ItemInput {
+	return activities.ItemInput{Epoch: in.Epoch, Item: ref.Item, Name: ref.Name, Lane: lane}
+}
+
+// LaneLarge works off everything else: one regular activity each, with
+// heartbeats, resumed by part, every retry visible.
+func LaneLarge(ctx workflow.Context, in LaneInput) error {
+	var a *activities.Activities
+	flight := map[int64]workflow.Future{}
+	var order []int64 // of flight: maps must not be ranged over in a workflow
+	started := 0
+	for {
+		more := started < assetsPerRun && !workflow.GetInfo(ctx).GetContinueAsNewSuggested() && ctx.Err() == nil
+		if more && len(order) < Window {
+			var refs []activities.Ref
+			ask := activities.NextInput{Epoch: in.Epoch, Lane: activities.Large, N: Window - len(order), Busy: order}
+			if err := workflow.ExecuteActivity(step(ctx, short), a.NextAssets, ask).Get(ctx, &refs); err != nil {
+				return drain(ctx, flight, order, err)
+			}
+			for _, ref := range refs {
+				flight[ref.Item] = runRegular(ctx, in, ref)
+				order = append(order, ref.Item)
+				started++
+			}
+			more = len(refs) > 0
+		}
+		if len(order) == 0 {
+			if more || started < assetsPerRun {
+				return ctx.Err()
+			}
+			return workflow.NewContinueAsNewError(ctx, LaneLarge, in)
+		}
+		i, err := first(ctx, flight, order)
+		if err != nil {
+			return drain(ctx, flight, append(order[:i:i], order[i+1:]...), err)
+		}
+		delete(flight, order[i])
+		order = append(order[:i:i], order[i+1:]...)
+	}
+}
+
+// first waits for one of flight and returns its place in order.
+func first(ctx workflow.Context, flight map[int64]workflow.Future, order []int64) (at int, err error) {
+	s := workflow.NewSelector(ctx)
+	for i, id := range order {
+		s.AddFuture(flight[id], func(f workflow.Future) { at, err = i, f.Get(ctx, nil) })
+	}
+	s.Select(ctx)
+	return at, err
+}
+
+// drain lets what is in flight end, and returns why no more was started.
+func drain(ctx workflow.Context, flight map[int64]workflow.Future, order []int64, why error) error {
+	for _, id := range order {
+		// Its outcome is in the catalog; the run ends for another reason.
+		_ = flight[id].Get(ctx, nil)
+	}
+	return why
+}
+
+func runRegular(ctx workflow.Context, in LaneInput, ref activities.Ref) workflow.Future {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 365 * 24 * time.Hour, // size and line decide; heartbeats notice the dead
+		HeartbeatTimeout:    60 * time.Second,
+		WaitForCancellation: true,
+		Summary:             ref.Name,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	})
+	return workflow.ExecuteActivity(ctx, in.Verb.Activity(), item(in, ref, activities.Large))
+}
