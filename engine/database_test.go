@@ -13,6 +13,15 @@ func TestUnusableDatabaseIsSetAside(t *testing.T) {
 		spoil func(t *testing.T, path string)
 	}{
 		{"garbage", func(t *testing.T, path string) { overwrite(t, path, "this was a database, once upon a time") }},
+		{"pages of zeros", func(t *testing.T, path string) {
+			query(t, path, "PRAGMA wal_checkpoint(TRUNCATE)") // until then everything lies in the WAL
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(data[10<<12 : 20<<12])
+			overwrite(t, path, string(data))
+		}},
 		{"empty", func(t *testing.T, path string) { overwrite(t, path, "") }},
 		{"another schema", func(t *testing.T, path string) { query(t, path, "PRAGMA user_version = 7") }},
 		{"made by a process that died meanwhile", func(t *testing.T, path string) { query(t, path, "PRAGMA user_version = 0") }},
@@ -54,7 +63,7 @@ func TestUsableDatabaseIsKept(t *testing.T) {
 func overwrite(t *testing.T, path, with string) {
 	t.Helper()
 	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil {
+		if err := os.RemoveAll(path + suffix); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,11 +12,12 @@ import (
 )
 
 // serverLog hands Temporal's log on to ours. Temporal informs and warns about its own inner life: for us that is
-// debugging. Its errors stay errors, except while it stops, when its parts complain about each other's absence.
+// debugging. Its errors stay errors, except while it starts and stops, when its parts complain about each other's
+// absence.
 type serverLog struct {
-	log      *slog.Logger
-	tags     []tag.Tag    // made into attributes only when something is logged
-	stopping *atomic.Bool // shared by all loggers of one server
+	log   *slog.Logger
+	tags  []tag.Tag    // made into attributes only when something is logged
+	ready *atomic.Bool // it has started and does not stop yet; shared by all loggers of one server
 }
 
 var (
@@ -25,11 +26,11 @@ var (
 )
 
 func newServerLog(l *slog.Logger) *serverLog {
-	return &serverLog{log: l.With("component", "temporal"), stopping: new(atomic.Bool)}
+	return &serverLog{log: l.With("component", "temporal"), ready: new(atomic.Bool)}
 }
 
 func (l *serverLog) With(tags ...tag.Tag) log.Logger {
-	return &serverLog{log: l.log, tags: slices.Concat(l.tags, tags), stopping: l.stopping}
+	return &serverLog{log: l.log, tags: slices.Concat(l.tags, tags), ready: l.ready}
 }
 
 // Debug says nothing: it would be a line for every step of every workflow.
@@ -54,7 +55,7 @@ func (l *serverLog) fatal(msg string, tags []tag.Tag) *fatalError {
 }
 
 func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
-	if l.stopping.Load() {
+	if !l.ready.Load() {
 		level = slog.LevelDebug
 	}
 	ctx := context.Background() // Temporal's logger has none

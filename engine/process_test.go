@@ -101,8 +101,8 @@ func waitFor(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// count tells how many lines of the journal begin with the word.
-func count(t *testing.T, journal, word string) int {
+// count tells how many lines of the journal begin with prefix.
+func count(t *testing.T, journal, prefix string) int {
 	t.Helper()
 	data, err := os.ReadFile(journal)
 	if err != nil && !os.IsNotExist(err) {
@@ -110,7 +110,7 @@ func count(t *testing.T, journal, word string) int {
 	}
 	n := 0
 	for line := range bytes.Lines(data) {
-		if bytes.HasPrefix(line, []byte(word+" ")) {
+		if bytes.HasPrefix(line, []byte(prefix)) {
 			n++
 		}
 	}

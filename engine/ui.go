@@ -12,13 +12,15 @@ import (
 
 // ui is Temporal's web page. Its files are in the binary.
 type ui struct {
+	port   port
 	server *server.Server
 	done   chan struct{} // closed when it does not serve any more
 }
 
-// startUI returns when the page answers. It ends the process if the port was taken since it was chosen.
-func startUI(ctx context.Context, p port, frontend string) (*ui, error) {
+// startUI ends the process if the port was taken since it was chosen.
+func startUI(p port, frontend string) *ui {
 	u := &ui{
+		port: p,
 		server: server.NewServer(server_options.WithConfigProvider(&config.Config{
 			TemporalGRPCAddress: frontend,
 			Host:                loopback,
@@ -35,12 +37,13 @@ func startUI(ctx context.Context, p port, frontend string) (*ui, error) {
 		defer close(u.done)
 		_ = u.server.Start() // answers nil, or ends the process
 	}()
-	return u, u.answers(ctx, p)
+	return u
 }
 
-func (u *ui) answers(ctx context.Context, p port) error {
+// answers waits until the page can be reached.
+func (u *ui) answers(ctx context.Context) error {
 	for {
-		conn, err := net.Dial("tcp", p.address())
+		conn, err := net.Dial("tcp", u.port.address())
 		if err == nil {
 			return conn.Close()
 		}

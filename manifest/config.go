@@ -53,6 +53,17 @@ func (c *Config) check() error {
 	case c.Hash != SHA256:
 		return fmt.Errorf("hash %q is unknown", c.Hash)
 	}
+	return checkTimes(c.Created)
+}
+
+// checkTimes refuses a year that has another number of digits in UTC, which
+// could be read but not written again.
+func checkTimes(times ...time.Time) error {
+	for _, t := range times {
+		if y := t.UTC().Year(); y < 0 || y > 9999 {
+			return fmt.Errorf("time is in the year %d", y)
+		}
+	}
 	return nil
 }
 

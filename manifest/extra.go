@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -144,8 +145,9 @@ func splitExtra(raw []byte, v reflect.Value) error {
 			if err := splitExtra(field, value); err != nil {
 				return err
 			}
-			delete(all, name)
 		}
+		// encoding/json takes any case of a name for that of the field.
+		maps.DeleteFunc(all, func(other string, _ json.RawMessage) bool { return strings.EqualFold(other, name) })
 	}
 	if len(all) > 0 {
 		v.FieldByName("Extra").Set(reflect.ValueOf(all))

@@ -107,5 +107,5 @@ func (h *Head) check() error {
 			return fmt.Errorf("page %d is no page", i)
 		}
 	}
-	return nil
+	return checkTimes(h.Time, h.ScannedAt)
 }

@@ -29,7 +29,7 @@ const (
 	MaxConfig  = 1 << 20
 	MaxHead    = 64 << 20
 	MaxReceipt = 64 << 20
-	MaxPage    = 64 << 20 // uncompressed
+	MaxPage    = 32 << 20 // uncompressed: 4 MiB and a last line of MaxAsset fit
 	MaxAsset   = 16 << 20 // one line
 )
 

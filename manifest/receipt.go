@@ -66,5 +66,5 @@ func (r *Receipt) check() error {
 	if r.ID == "" || r.Kind == "" {
 		return errors.New("no id or no kind")
 	}
-	return nil
+	return checkTimes(r.Started, r.Finished)
 }

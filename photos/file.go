@@ -64,31 +64,28 @@ func (f *file) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadAt reads no further than the size at Open: what was appended since is
-// a change, not content.
+// ReadAt reads no further than the size at Open: what was appended since is a
+// change, not content. With ErrChanged come no bytes, because io.ReadFull
+// would take the last ones and drop the error.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read %s: offset %d: %w", f.name, off, fs.ErrInvalid)
 	}
 	left := max(f.Size()-off, 0)
-	if int64(len(p)) < left {
-		n, err := f.f.ReadAt(p, off)
-		if err == io.EOF {
-			err = f.changed()
-		}
+	want := min(int64(len(p)), left)
+	n, err := f.f.ReadAt(p[:want], off)
+	switch {
+	case err != nil && err != io.EOF:
 		return n, err
-	}
-	n, err := f.f.ReadAt(p[:left], off)
-	if err != nil && err != io.EOF {
-		return n, err
-	}
-	if int64(n) < left {
-		return n, f.changed()
+	case int64(n) < want:
+		return 0, f.changed()
+	case want < left:
+		return n, nil
 	}
 	if err := f.Unchanged(); err != nil {
-		return n, err
+		return 0, err
 	}
-	if int64(len(p)) > left {
+	if int64(len(p)) > want {
 		return n, io.EOF
 	}
 	return n, nil

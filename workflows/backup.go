@@ -23,7 +23,7 @@ func BackupLibrary(ctx workflow.Context, in activities.BackupInput) (res activit
 	var a *activities.Activities // nil: it only names the activities
 	end := startPulse(ctx)
 	var p activities.Prepared
-	defer func() { err = errors.Join(err, end(p.Epoch)) }()
+	defer func() { err = worst(err, end(p.Epoch)) }()
 	for try := 1; ; try++ {
 		if err = workflow.ExecuteActivity(step(ctx, long), a.PrepareRun, in).Get(ctx, &p); err != nil {
 			return res, err
@@ -49,7 +49,7 @@ func RestoreSnapshot(ctx workflow.Context, in activities.RestoreInput) (res acti
 	var a *activities.Activities
 	end := startPulse(ctx)
 	var p activities.Prepared
-	defer func() { err = errors.Join(err, end(p.Epoch)) }()
+	defer func() { err = worst(err, end(p.Epoch)) }()
 	for try := 1; ; try++ {
 		if err = workflow.ExecuteActivity(step(ctx, long), a.PrepareRestore, in).Get(ctx, &p); err != nil {
 			return res, err
@@ -74,7 +74,7 @@ func workOff(ctx workflow.Context, p activities.Prepared, verb activities.Verb) 
 	small := startLane(ctx, LaneSmall, "small", 1, p, verb)
 	errSmall := small.Get(ctx, nil)
 	errLarge := large.Get(ctx, nil)
-	if err := errors.Join(errSmall, errLarge); err != nil {
+	if err := worst(errSmall, errLarge); err != nil {
 		return err
 	}
 	// What lane small handed over at its end, when lane large had ended.
@@ -130,9 +130,22 @@ func ignoreCancel(err error) error {
 	return err
 }
 
-func planLost(err error) bool {
-	app, ok := errors.AsType[*temporal.ApplicationError](err)
-	return ok && app.Type() == activities.ErrPlanLost
+func planLost(err error) bool { return failureType(err) == activities.ErrPlanLost }
+
+func failureType(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return app.Type()
+	}
+	return ""
+}
+
+// worst returns the error that tells most: the one that ends the run, else
+// the first. Joined errors would lose their types on the way through Temporal.
+func worst(a, b error) error {
+	if a == nil || b != nil && failureType(b) == activities.ErrExit {
+		return b
+	}
+	return a
 }
 
 // Lengths of steps.

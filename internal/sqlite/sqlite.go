@@ -89,7 +89,10 @@ func backup(ctx context.Context, dst, src *sqlite3.SQLiteConn) error {
 	}
 	// All pages in one step: a step ends its read transaction, and the next
 	// one would begin anew if somebody had written in between.
-	_, err = b.Step(-1)
+	done, err := b.Step(-1)
+	if err == nil && !done {
+		err = errors.New("database is busy")
+	}
 	return errors.Join(err, b.Finish(), ctx.Err())
 }
 

@@ -85,6 +85,9 @@ func (g *group) withdraw(c *change) bool {
 }
 
 func (g *group) flush(batch []*change) {
+	if len(batch) == 0 {
+		return // somebody has committed us in the meantime
+	}
 	if err := syncData(batch); err != nil {
 		for _, c := range batch {
 			c.err = err

@@ -140,6 +140,17 @@ func classOfResponse(r minio.ErrorResponse) (class objectstore.Class, why string
 	return objectstore.Invalid, why
 }
 
+func isClass(err error, class objectstore.Class) bool {
+	if err == nil {
+		return false
+	}
+	c, _ := classOf(err)
+	return c == class
+}
+
+// isCut reports whether err leaves open what the store has done.
+func isCut(err error) bool { return isClass(err, objectstore.Unavailable) }
+
 func isCode(err error, code string) bool {
 	r, ok := errors.AsType[minio.ErrorResponse](err)
 	return ok && r.Code == code

@@ -53,6 +53,12 @@ func (s *Store) PutPart(ctx context.Context, u objectstore.Upload, n int, r io.R
 		return objectstore.Part{}, err
 	}
 	p, err := s.putPart(ctx, u, n, r, off, size, crc)
+	if isCut(err) {
+		// versitygw hangs up on a part of an upload that it does not know.
+		if _, e := s.core.ListObjectParts(ctx, s.bucket, s.prefix+u.Key, u.ID, 0, 1); isClass(e, objectstore.NotFound) {
+			err = e
+		}
+	}
 	return p, fail(ctx, "put part", u.Key, err)
 }
 
@@ -153,19 +159,18 @@ func (s *Store) Complete(ctx context.Context, u objectstore.Upload, parts []obje
 	if err == nil {
 		return info, nil
 	}
-	switch class, _ := classOf(err); {
+	switch {
 	case ctx.Err() != nil:
-	case class == objectstore.Precondition:
+	case isClass(err, objectstore.Precondition):
 		// Ours, if an answer was lost and minio-go has repeated the request, or
 		// somebody else's, and then the upload is still there: the caller looks.
 		err = objectstore.Exists
-	case class.Retry() || class == objectstore.NotFound:
+	case isCut(err), isClass(err, objectstore.NotFound):
 		// It may have happened and only the answer is lost.
-		there, e := s.Stat(ctx, u.Key)
-		switch {
-		case e == nil && there.CRC64 != nil && *there.CRC64 == crc:
-			return there, nil
-		case e == nil && class != objectstore.Checksum:
+		if there, e := s.Stat(ctx, u.Key); e == nil {
+			if there.CRC64 != nil && *there.CRC64 == crc {
+				return there, nil
+			}
 			err = objectstore.Exists
 		}
 	}
@@ -213,7 +218,7 @@ func (s *Store) Abort(ctx context.Context, u objectstore.Upload) error {
 		return err
 	}
 	err := s.core.AbortMultipartUpload(ctx, s.bucket, s.prefix+u.Key, u.ID)
-	if class, _ := classOf(err); err != nil && class == objectstore.NotFound {
+	if isClass(err, objectstore.NotFound) {
 		return nil
 	}
 	return fail(ctx, "abort", u.Key, err)

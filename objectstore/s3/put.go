@@ -23,12 +23,15 @@ func (s *Store) Put(ctx context.Context, key string, r io.ReaderAt, size int64, 
 		return objectstore.Info{}, err
 	}
 	info, err := s.put(ctx, key, r, size, sum, o)
-	if class, _ := classOf(err); err != nil && class == objectstore.Precondition {
-		there, e := s.Stat(ctx, key)
-		if e != nil {
-			return there, e
+	if isClass(err, objectstore.Precondition) || isCut(err) {
+		// Of a cut connection nobody knows whether it cut off a success, or a
+		// refusal: versitygw hangs up on a body that it does not want.
+		switch there, e := s.Stat(ctx, key); {
+		case e == nil:
+			return there, &objectstore.Error{Class: objectstore.Exists, Op: "put", Key: key}
+		case !isCut(err):
+			return objectstore.Info{}, e
 		}
-		return there, &objectstore.Error{Class: objectstore.Exists, Op: "put", Key: key}
 	}
 	return info, fail(ctx, "put", key, err)
 }

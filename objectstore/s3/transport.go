@@ -55,14 +55,13 @@ type watched struct {
 
 func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	timer := time.AfterFunc(w.stall, func() { cancel(errStalled) })
-	touch := func() { timer.Reset(w.stall) }
+	c := startClock(w.stall, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &moving{ReadCloser: req.Body, touch: touch}
+		req.Body = &moving{req.Body, c}
 	}
 	resp, err := w.next.RoundTrip(req)
-	timer.Stop()
+	c.stop()
 	if err == nil && isPage(resp) {
 		err = &pageError{status: resp.Status, server: resp.Header.Get("Server")}
 		resp.Body.Close()
@@ -74,39 +73,64 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp.Body = &answer{ReadCloser: resp.Body, ctx: ctx, timer: timer, stall: w.stall, cancel: func() { cancel(nil) }}
+	resp.Body = &answer{resp.Body, ctx, w.stall, cancel}
 	return resp, nil
 }
 
-// moving is a request's body that tells of each piece taken. The transport may
-// go on reading after an early answer: then stop is set, and a late piece must
-// not start the timer anew.
+// clock calls cut when nobody has touched it for stall, until it is stopped.
+type clock struct {
+	stall   time.Duration
+	mu      sync.Mutex // guards what follows
+	timer   *time.Timer
+	stopped bool
+}
+
+func startClock(stall time.Duration, cut func()) *clock {
+	return &clock{stall: stall, timer: time.AfterFunc(stall, cut)}
+}
+
+// touch starts the time anew. After stop it does nothing: the transport may
+// read on in a body after an early answer.
+func (c *clock) touch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped {
+		c.timer.Reset(c.stall)
+	}
+}
+
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	c.timer.Stop()
+}
+
+// moving is a request's body that tells of each piece taken.
 type moving struct {
 	io.ReadCloser
-	touch func()
+	clock *clock
 }
 
 func (m *moving) Read(b []byte) (int, error) {
 	n, err := m.ReadCloser.Read(b)
-	m.touch()
+	m.clock.touch()
 	return n, err
 }
 
-// answer is a response's body; its clock runs only during a Read, for a slow
+// answer is a response's body; a clock runs only during a Read, for a slow
 // reader is no fault of the store.
 type answer struct {
 	io.ReadCloser
 	ctx    context.Context
-	timer  *time.Timer
 	stall  time.Duration
-	cancel func()
-	once   sync.Once
+	cancel context.CancelCauseFunc
 }
 
 func (a *answer) Read(b []byte) (int, error) {
-	a.timer.Reset(a.stall)
+	c := startClock(a.stall, func() { a.cancel(errStalled) })
 	n, err := a.ReadCloser.Read(b)
-	a.timer.Stop()
+	c.stop()
 	if err != nil && context.Cause(a.ctx) == errStalled {
 		err = errStalled
 	}
@@ -115,7 +139,7 @@ func (a *answer) Read(b []byte) (int, error) {
 
 func (a *answer) Close() error {
 	err := a.ReadCloser.Close()
-	a.once.Do(a.cancel)
+	a.cancel(nil)
 	return err
 }
 
@@ -133,6 +157,8 @@ func isPage(resp *http.Response) bool {
 	switch {
 	case !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
 		return false
+	case resp.StatusCode == http.StatusOK: // an object may be a page, a list may not
+		return resp.Request.URL.Query().Has("list-type")
 	case resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode == http.StatusRequestEntityTooLarge, resp.StatusCode == http.StatusTooManyRequests:
 		return false
 	}

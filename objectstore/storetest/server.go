@@ -3,7 +3,6 @@ package storetest
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,13 +29,13 @@ type Server struct {
 func MinIO(t testing.TB) Server {
 	t.Helper()
 	bin := build(t, "minio", "github.com/minio/minio")
-	return start(t, func(addr, key, secret string) (*exec.Cmd, string) {
+	return start(t, func(addr, key, secret string) *exec.Cmd {
 		cmd := exec.Command(bin, "server", "--quiet", "--address", addr, t.TempDir())
 		cmd.Env = append(os.Environ(),
 			"MINIO_ROOT_USER="+key, "MINIO_ROOT_PASSWORD="+secret,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 			"MINIO_CI_CD=1") // else it refuses tmpfs and the disk of the system
-		return cmd, "/minio/health/ready"
+		return cmd
 	})
 }
 
@@ -42,10 +43,10 @@ func MinIO(t testing.TB) Server {
 func Versitygw(t testing.TB) Server {
 	t.Helper()
 	bin := build(t, "versitygw", "github.com/versity/versitygw/cmd/versitygw")
-	return start(t, func(addr, key, secret string) (*exec.Cmd, string) {
-		cmd := exec.Command(bin, "--quiet", "--port", addr, "--health", "/health", "posix", t.TempDir())
+	return start(t, func(addr, key, secret string) *exec.Cmd {
+		cmd := exec.Command(bin, "--quiet", "--port", addr, "posix", t.TempDir())
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+key, "ROOT_SECRET_KEY="+secret)
-		return cmd, "/health"
+		return cmd
 	})
 }
 
@@ -90,15 +91,15 @@ func build(t testing.TB, name, pkg string) string {
 	return bin
 }
 
-// start runs a server on a free port and waits until ready answers. Another
+// start runs a server on a free port and waits until it serves. Another
 // process may take the port in between: then it tries the next.
-func start(t testing.TB, command func(addr, key, secret string) (cmd *exec.Cmd, ready string)) Server {
+func start(t testing.TB, command func(addr, key, secret string) *exec.Cmd) Server {
 	t.Helper()
 	s := Server{AccessKey: "lightfast", SecretKey: "lightfast-secret"}
 	for range 3 {
 		addr := freePort(t)
 		s.Endpoint = "http://" + addr
-		cmd, ready := command(addr, s.AccessKey, s.SecretKey)
+		cmd := command(addr, s.AccessKey, s.SecretKey)
 		var log bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &log, &log
 		if err := cmd.Start(); err != nil {
@@ -107,7 +108,7 @@ func start(t testing.TB, command func(addr, key, secret string) (cmd *exec.Cmd, 
 		gone := make(chan struct{})
 		go func() { cmd.Wait(); close(gone) }()
 		stop := func() { cmd.Process.Kill(); <-gone }
-		if waitReady(t, s.Endpoint+ready, gone) {
+		if waitReady(t, addr, s, gone) {
 			s.Process = cmd.Process
 			t.Cleanup(stop)
 			return s
@@ -129,24 +130,26 @@ func freePort(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// waitReady reports whether url answers 200 before the process is gone or a
-// minute is over.
-func waitReady(t testing.TB, url string, gone <-chan struct{}) bool {
+// waitReady reports whether the server lists its buckets before the process is
+// gone or a minute is over. MinIO's health page says ready before it is.
+func waitReady(t testing.TB, addr string, s Server, gone <-chan struct{}) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	c, err := minio.New(addr, &minio.Options{
+		Creds:      credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""),
+		Region:     "us-east-1",
+		MaxRetries: 1,
+		Transport:  &http.Transport{DisableKeepAlives: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(fmt.Errorf("ready: %w", err))
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return true
-			}
+		if _, err := c.ListBuckets(ctx); err == nil {
+			return true
 		}
 		select {
 		case <-tick.C:

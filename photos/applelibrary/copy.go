@@ -49,7 +49,7 @@ func copyDatabase(ctx context.Context, root *os.Root, name, to string) (stamp, e
 			return stamp{}, err
 		}
 		select {
-		case <-time.After(50 * time.Millisecond << attempt):
+		case <-time.After(20 * time.Millisecond << attempt):
 		case <-ctx.Done():
 			return stamp{}, ctx.Err()
 		}

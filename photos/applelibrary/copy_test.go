@@ -16,7 +16,7 @@ import (
 // commits and checkpoints all the time. Each of its transactions makes all
 // assets equal in a counter, so that a torn copy shows.
 func TestCopyIsOneStateWhilePhotosWrites(t *testing.T) {
-	dir := build(t, photostest.LibrarySpec{Assets: []photostest.AssetSpec{{Count: 2000}}})
+	dir := build(t, photostest.LibrarySpec{Assets: []photostest.AssetSpec{{Count: 1000}}})
 	var wg sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
 	db := database(t, dir)
@@ -40,7 +40,7 @@ func TestCopyIsOneStateWhilePhotosWrites(t *testing.T) {
 			}
 		}
 	})
-	for range 12 {
+	for range 8 {
 		<-wrote
 		l := open(t, dir)
 		widths := map[int]int{}

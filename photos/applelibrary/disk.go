@@ -40,7 +40,7 @@ type file struct {
 type disk struct {
 	db         *sql.DB
 	find, take *sql.Stmt
-	skipped    []string // links that lead out of the bundle, a few of them
+	skipped    []string // links, a few of them
 }
 
 func listDisk(ctx context.Context, root *os.Root, dir string) (_ *disk, err error) {
@@ -90,11 +90,19 @@ func (d *disk) close() error { return d.db.Close() }
 
 // list calls f for every regular file below folder.
 func (d *disk) list(ctx context.Context, root *os.Root, folder string, f func(file) error) error {
-	at, err := root.Open(folder)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := root.Lstat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	} else if err != nil {
-		return d.skipLink(root, folder, err)
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		d.skip(folder)
+		return nil
+	}
+	at, err := root.Open(folder)
+	if err != nil {
+		return err
 	}
 	defer at.Close()
 	for {
@@ -121,10 +129,15 @@ func (d *disk) entry(ctx context.Context, root *os.Root, name string, e fs.DirEn
 	if e.IsDir() {
 		return d.list(ctx, root, name, f)
 	}
-	info, err := root.Stat(name) // follows links, but never out of the bundle
+	info, err := e.Info()
 	switch {
+	case errors.Is(err, fs.ErrNotExist): // gone since
+		return nil
 	case err != nil:
-		return d.skipLink(root, name, err)
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		d.skip(name)
+		return nil
 	case !info.Mode().IsRegular():
 		return nil
 	}
@@ -138,20 +151,11 @@ func bookkeeping(name string) bool {
 	return ok && (strings.Count(under, "/") < 2 || strings.HasSuffix(under, ".plist"))
 }
 
-// skipLink makes err a warning if name is a link that cannot be followed, and
-// nothing if it has gone meanwhile.
-func (d *disk) skipLink(root *os.Root, name string, err error) error {
-	info, lerr := root.Lstat(name)
-	switch {
-	case errors.Is(lerr, fs.ErrNotExist):
-		return nil
-	case lerr == nil && info.Mode()&fs.ModeSymlink != 0:
-		if len(d.skipped) < 10 {
-			d.skipped = append(d.skipped, name)
-		}
-		return nil
+// skip notes a link. Photos makes none, and one may lead anywhere.
+func (d *disk) skip(name string) {
+	if len(d.skipped) < 10 {
+		d.skipped = append(d.skipped, name)
 	}
-	return err
 }
 
 // files returns the files of each stem.
@@ -179,10 +183,21 @@ func (d *disk) files(ctx context.Context, stems []string) (map[string][]file, er
 	return found, rows.Err()
 }
 
-// explained takes a file off the list of orphans.
-func (d *disk) explained(ctx context.Context, name string) error {
-	_, err := d.take.ExecContext(ctx, stem(path.Base(name)), name)
-	return err
+// explained takes files off the list of orphans, all at once: one by one,
+// each would be written to the disk.
+func (d *disk) explained(ctx context.Context, names []string) error {
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	take := tx.StmtContext(ctx, d.take)
+	for _, name := range names {
+		if _, err := take.ExecContext(ctx, stem(path.Base(name)), name); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 // orphans gives the files that are left, in a fixed order, page by page.

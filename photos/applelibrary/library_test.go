@@ -260,7 +260,7 @@ func TestNothingOutsideOfTheBundleIsRead(t *testing.T) {
 	if a := only(t, scan(t, l)); a.Resources[0].Reason != photos.Lost {
 		t.Errorf("a link out of the bundle is %+v", a.Resources[0])
 	}
-	if w := l.Warnings(); len(w) != 1 || !strings.Contains(w[0], "leads out of the library") {
+	if w := l.Warnings(); len(w) != 1 || !strings.Contains(w[0], "not followed") {
 		t.Errorf("warnings = %q", w)
 	}
 	for _, path := range []string{"../" + filepath.Base(secret), "/etc/hosts", "originals"} {

@@ -118,14 +118,16 @@ func (s *scan) assets(ctx context.Context, give func(photos.Asset) error) error 
 		if err != nil {
 			return err
 		}
+		var explained []string
 		for i := range rows {
-			a, err := s.asset(ctx, &rows[i], files)
-			if err == nil {
-				err = give(a)
-			}
-			if err != nil {
+			a, names := s.asset(&rows[i], files)
+			explained = append(explained, names...)
+			if err := give(a); err != nil {
 				return err
 			}
+		}
+		if err := s.disk.explained(ctx, explained); err != nil {
+			return err
 		}
 		last = rows[len(rows)-1].pk
 	}
@@ -186,14 +188,14 @@ func (s *scan) filesOf(ctx context.Context, rows []assetRow) (map[string][]file,
 
 // asset puts together what the database expects of an asset and what is on
 // the disk, which comes first: a download may not be recorded yet, and a row
-// may promise what is gone.
-func (s *scan) asset(ctx context.Context, a *assetRow, byStem map[string][]file) (photos.Asset, error) {
+// may promise what is gone. It also returns the files that are explained now.
+func (s *scan) asset(a *assetRow, byStem map[string][]file) (out photos.Asset, explained []string) {
 	s.noteUnknown(a)
 	var files []file
 	for _, stem := range a.stems() {
 		files = append(files, byStem[stem]...)
 	}
-	out := photos.Asset{
+	out = photos.Asset{
 		ID:         s.id(a),
 		Added:      a.addedMillis(),
 		Metadata:   a.metadata(),
@@ -203,11 +205,8 @@ func (s *scan) asset(ctx context.Context, a *assetRow, byStem map[string][]file)
 	for _, m := range a.match(wants, files) {
 		res := s.resource(a, m)
 		out.Resources = append(out.Resources, res)
-		if m.file == nil {
-			continue
-		}
-		if err := s.disk.explained(ctx, m.file.path); err != nil {
-			return out, err
+		if m.file != nil {
+			explained = append(explained, m.file.path)
 		}
 	}
 	if !out.Resources[0].Present() {
@@ -218,7 +217,7 @@ func (s *scan) asset(ctx context.Context, a *assetRow, byStem map[string][]file)
 	slices.SortStableFunc(out.Resources, func(x, y photos.Resource) int {
 		return cmp.Or(cmp.Compare(slices.Index(roles, x.Role), slices.Index(roles, y.Role)), cmp.Compare(x.Path, y.Path))
 	})
-	return out, nil
+	return out, explained
 }
 
 // roles in the order in which resources are listed.
@@ -386,7 +385,7 @@ func (s *scan) warnings() []string {
 		}
 	}
 	for _, name := range s.disk.skipped {
-		list = append(list, fmt.Sprintf("not followed, it leads out of the library: %q", name))
+		list = append(list, fmt.Sprintf("a link in the library is not followed: %q", name))
 	}
 	return list
 }

@@ -233,7 +233,7 @@ func TestWithoutRights(t *testing.T) {
 
 func asNobody(t *testing.T) {
 	const nobody = 65534
-	dir, err := os.MkdirTemp("/tmp", "")
+	dir, err := os.MkdirTemp("", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package applelibrary
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -50,7 +49,7 @@ func outsideCandidates(name string) []string {
 
 func lookOutside(name string) (f file, err error) {
 	for _, p := range outsideCandidates(name) {
-		info, err := os.Stat(p)
+		info, err := os.Lstat(p)
 		if err == nil && info.Mode().IsRegular() {
 			return file{path: name, size: info.Size(), mtime: info.ModTime().UnixNano()}, nil
 		}
@@ -69,10 +68,10 @@ func (l *Library) Open(ctx context.Context, r photos.Resource) (photos.Reader, e
 		name = string(r.PathRaw)
 	}
 	if !strings.HasPrefix(name, outsidePrefix) {
-		return newReader(name, l.root.Stat, l.root.Open)
+		return photos.OpenFile(l.root, name)
 	}
 	for _, p := range outsideCandidates(name) {
-		rd, err := newReader(p, os.Stat, os.Open)
+		rd, err := openOutside(p)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return rd, err
 		}
@@ -80,75 +79,22 @@ func (l *Library) Open(ctx context.Context, r photos.Resource) (photos.Reader, e
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// reader reads a file of which nobody promises that it stands still.
-type reader struct {
-	f    *os.File
-	info fs.FileInfo // at Open
-	now  func() (fs.FileInfo, error)
-	at   int64
+// outsideReader also holds the folder of its file open.
+type outsideReader struct {
+	photos.Reader
+	folder *os.Root
 }
 
-func newReader(name string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error)) (photos.Reader, error) {
-	if info, err := stat(name); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() { // opening a pipe would block
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errNoFile}
-	}
-	f, err := open(name)
+func openOutside(p string) (photos.Reader, error) {
+	folder, err := os.OpenRoot(filepath.Dir(p))
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
+	rd, err := photos.OpenFile(folder, filepath.Base(p))
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, folder.Close())
 	}
-	return &reader{f: f, info: info, now: func() (fs.FileInfo, error) { return stat(name) }}, nil
+	return outsideReader{rd, folder}, nil
 }
 
-func (r *reader) Size() int64  { return r.info.Size() }
-func (r *reader) Close() error { return r.f.Close() }
-
-func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.ReadAt(p, r.at)
-	r.at += int64(n)
-	if n > 0 && err == io.EOF {
-		err = nil // said by the next call
-	}
-	return n, err
-}
-
-// ReadAt reads as far as the file went at Open, and looks whether it has
-// changed before it says that this was the end.
-func (r *reader) ReadAt(p []byte, off int64) (int, error) {
-	left := r.Size() - off
-	if off >= 0 && int64(len(p)) > left {
-		p = p[:max(0, left)]
-	}
-	n, err := r.f.ReadAt(p, off)
-	if err == io.EOF || err == nil && off+int64(n) >= r.Size() {
-		if changed := r.Unchanged(); changed != nil {
-			return n, changed
-		}
-		err = io.EOF
-	}
-	return n, err
-}
-
-// Unchanged compares the file itself, and whether its name still leads to it.
-func (r *reader) Unchanged() error {
-	held, err := r.f.Stat()
-	if err != nil {
-		return err
-	}
-	named, err := r.now()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(r.info, named) {
-		return photos.ErrChanged
-	} else if err != nil {
-		return err
-	}
-	if held.Size() != r.info.Size() || !held.ModTime().Equal(r.info.ModTime()) || changeTime(held) != changeTime(r.info) {
-		return photos.ErrChanged
-	}
-	return nil
-}
+func (r outsideReader) Close() error { return errors.Join(r.Reader.Close(), r.folder.Close()) }

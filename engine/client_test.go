@@ -1,0 +1,34 @@
+package engine_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"lightfast/engine"
+)
+
+func TestDialGivesUpWithItsContext(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := engine.Dial(ctx, nobody, engine.DialOptions{}); err == nil || !strings.Contains(err.Error(), nobody) {
+		t.Errorf("Dial(nobody) = %v, want an error that names %s", err, nobody)
+	}
+}
+
+func TestDialWantsItsNamespace(t *testing.T) {
+	e := startEngine(t, t.TempDir())
+	if _, err := engine.Dial(t.Context(), e.Address(), engine.DialOptions{Namespace: "missing"}); err == nil {
+		t.Error("Dial to a namespace that does not exist succeeded")
+	}
+}

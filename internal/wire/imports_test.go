@@ -1,0 +1,72 @@
+package wire_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds the lines of design: what a package must not know, each
+// with the reason. Prefixes count; `go list` answers for this platform.
+func TestImports(t *testing.T) {
+	const (
+		store   = "github.com/minio/minio-go"
+		mac     = "github.com/progrium/darwinkit"
+		cli     = "github.com/spf13/cobra"
+		server  = "go.temporal.io/server"
+		ui      = "github.com/temporalio/ui-server"
+		sdk     = "go.temporal.io/sdk"
+		drivers = "a driver is joined in by wire alone"
+	)
+	for _, rule := range []struct {
+		pkg, forbidden, why string
+	}{
+		{"lightfast/workflows", store, "a workflow holds no bytes"},
+		{"lightfast/workflows", mac, "a workflow holds no bytes"},
+		{"lightfast/workflows", cli, "flags end in starter"},
+		{"lightfast/workflows", server, "only starter embeds the server"},
+		{"lightfast/activities", "lightfast/objectstore/", drivers},
+		{"lightfast/activities", "lightfast/photos/", drivers},
+		{"lightfast/activities", cli, "flags end in starter"},
+		{"lightfast/activities", server, "only starter embeds the server"},
+		{"lightfast/internal/wire", "lightfast/engine", "a worker for a cluster carries no server"},
+		{"lightfast/internal/wire", server, "a worker for a cluster carries no server"},
+		{"lightfast/internal/wire", ui, "a worker for a cluster carries no web page"},
+		{"lightfast/photos", "lightfast/", "the contract knows nobody"},
+		{"lightfast/objectstore", "lightfast/", "the contract knows nobody"},
+		{"lightfast/photos/applelibrary", "lightfast/objectstore", "a source does not know where bytes go"},
+		{"lightfast/photos/folder", "lightfast/objectstore", "a source does not know where bytes go"},
+		{"lightfast/objectstore/s3", "lightfast/photos", "a store does not know what bytes are"},
+		{"lightfast/objectstore/dir", "lightfast/photos", "a store does not know what bytes are"},
+		{"lightfast/manifest", "lightfast/photos", "the format outlives its writer"},
+		{"lightfast/manifest", "lightfast/objectstore", "the format outlives its writer"},
+		{"lightfast/manifest", sdk, "the format outlives its writer"},
+		{"lightfast/catalog", sdk, "the catalog is the truth, not Temporal"},
+		{"lightfast/catalog", "lightfast/photos", "documents are opaque to the catalog"},
+		{"lightfast/catalog", "lightfast/manifest", "documents are opaque to the catalog"},
+		{"lightfast/engine", "lightfast/activities", "the engine does not know what runs in it"},
+		{"lightfast/engine", "lightfast/workflows", "the engine does not know what runs in it"},
+	} {
+		for _, dep := range deps(t, rule.pkg) {
+			if dep != rule.pkg && strings.HasPrefix(dep, rule.forbidden) {
+				t.Errorf("%s depends on %s: %s", rule.pkg, dep, rule.why)
+				break
+			}
+		}
+	}
+}
+
+var depsOf = map[string][]string{}
+
+func deps(t *testing.T, pkg string) []string {
+	t.Helper()
+	if d, ok := depsOf[pkg]; ok {
+		return d
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v", pkg, err)
+	}
+	depsOf[pkg] = strings.Fields(string(out))
+	return depsOf[pkg]
+}

@@ -1,0 +1,245 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"lightfast/activities"
+	"lightfast/workflows"
+)
+
+// library stands for the activities of one host: a plan in memory, and what a
+// workflow did with it.
+type library struct {
+	mu      sync.Mutex // guards all below
+	todo    map[string][]activities.Ref
+	done    []int64
+	steps   []string
+	handOff map[int64]bool // small items that fail
+	away    map[int64]int  // how often the store is away for an item
+	lost    int            // how often the plan is lost
+	ended   chan struct{}
+}
+
+func newLibrary(small, large int) *library {
+	l := &library{todo: map[string][]activities.Ref{}, handOff: map[int64]bool{}, away: map[int64]int{}, ended: make(chan struct{})}
+	for i := range int64(small + large) {
+		lane := activities.Small
+		if i >= int64(small) {
+			lane = activities.Large
+		}
+		l.todo[lane] = append(l.todo[lane], activities.Ref{Item: i, Name: fmt.Sprintf("IMG_%d.HEIC", i), Size: 1})
+	}
+	return l
+}
+
+func (l *library) step(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steps = append(l.steps, name)
+}
+
+func (l *library) prepare(context.Context, activities.BackupInput) (activities.Prepared, error) {
+	l.step("prepare")
+	return activities.Prepared{Epoch: 7}, nil
+}
+
+func (l *library) next(_ context.Context, in activities.NextInput) (refs []activities.Ref, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost > 0 {
+		l.lost--
+		return nil, temporal.NewNonRetryableApplicationError("gone", activities.ErrPlanLost, nil)
+	}
+	busy := map[int64]bool{}
+	for _, b := range in.Busy {
+		busy[b] = true
+	}
+	for _, ref := range l.todo[in.Lane] {
+		if !busy[ref.Item] && len(refs) < in.N {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
+}
+
+func (l *library) store(_ context.Context, in activities.ItemInput) (activities.Outcome, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away[in.Item] > 0 {
+		l.away[in.Item]--
+		return activities.StoreAway, nil
+	}
+	lane := l.todo[in.Lane]
+	for i, ref := range lane {
+		if ref.Item == in.Item {
+			l.todo[in.Lane] = append(lane[:i:i], lane[i+1:]...)
+			if l.handOff[in.Item] && in.Lane == activities.Small {
+				l.todo[activities.Large] = append(l.todo[activities.Large], ref)
+				return activities.HandedOver, nil
+			}
+			l.done = append(l.done, in.Item)
+		}
+	}
+	return activities.OutcomeDone, nil
+}
+
+// run executes BackupLibrary against l with the clock skipped.
+func run(t *testing.T, l *library) (*testsuite.TestWorkflowEnvironment, activities.BackupResult, error) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(t.Output(), nil))))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterWorkflow(workflows.BackupLibrary)
+	env.RegisterWorkflow(workflows.LaneSmall)
+	env.RegisterWorkflow(workflows.LaneLarge)
+	for name, f := range map[string]any{
+		"PrepareRun": l.prepare,
+		"NextAssets": l.next,
+		"StoreAsset": l.store,
+		"Commit":     func(context.Context, activities.Epoch) error { l.step("commit"); return nil },
+		"AwaitStore": func(context.Context, activities.Epoch) error { l.step("await"); return nil },
+		"BuildPages": func(context.Context, activities.Epoch) error { l.step("pages"); return nil },
+		"CommitHead": func(context.Context, activities.Epoch) (activities.BackupResult, error) {
+			l.step("head")
+			return activities.BackupResult{Snapshot: "s"}, nil
+		},
+		"Pulse": func(ctx context.Context) (activities.Report, error) {
+			select {
+			case <-l.ended:
+			case <-ctx.Done():
+			}
+			return activities.Report{}, ctx.Err()
+		},
+		"EndRun": func(context.Context, activities.Epoch) error { l.step("end"); close(l.ended); return nil },
+	} {
+		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+	env.ExecuteWorkflow(workflows.BackupLibrary, activities.BackupInput{})
+	if !env.IsWorkflowCompleted() {
+		t.Fatal("the workflow did not end")
+	}
+	if err := env.GetWorkflowError(); err != nil {
+		return env, activities.BackupResult{}, err
+	}
+	var res activities.BackupResult
+	if err := env.GetWorkflowResult(&res); err != nil {
+		t.Fatal(err)
+	}
+	return env, res, nil
+}
+
+func (l *library) checkAllDone(t *testing.T, n int) {
+	t.Helper()
+	seen := map[int64]int{}
+	for _, item := range l.done {
+		seen[item]++
+	}
+	for item, times := range seen {
+		if times != 1 {
+			t.Errorf("item %d was stored %d times, want once", item, times)
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d items stored, want %d", len(seen), n)
+	}
+}
+
+func TestHeadComesLastAndEndAlways(t *testing.T) {
+	l := newLibrary(3, 2)
+	_, res, err := run(t, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 5)
+	want := []string{"prepare", "commit", "pages", "head", "end"}
+	if diff := cmp.Diff(want, l.steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if res.Snapshot != "s" {
+		t.Errorf("snapshot = %q, want s", res.Snapshot)
+	}
+}
+
+func TestNothingToDoIsASnapshotToo(t *testing.T) {
+	l := newLibrary(0, 0)
+	if _, _, err := run(t, l); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"prepare", "pages", "head", "end"}, l.steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+func TestLaneSmallContinuesAsNew(t *testing.T) {
+	l := newLibrary(4500, 7)
+	if _, _, err := run(t, l); err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 4507)
+}
+
+func TestHandedOverAssetsAreStoredByLaneLarge(t *testing.T) {
+	l := newLibrary(450, 1)
+	l.handOff[3], l.handOff[449] = true, true // the last one when lane large has ended
+	if _, _, err := run(t, l); err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 451)
+}
+
+func TestStoreThatGoesAwayIsWaitedFor(t *testing.T) {
+	l := newLibrary(100, 0)
+	l.away[40] = 2
+	if _, _, err := run(t, l); err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 100)
+	waits := 0
+	for _, s := range l.steps {
+		if s == "await" {
+			waits++
+		}
+	}
+	if waits != 2 {
+		t.Errorf("waited %d times for the store, want 2", waits)
+	}
+}
+
+func TestLostPlanIsMadeAnewThreeTimesAtMost(t *testing.T) {
+	l := newLibrary(5, 0)
+	l.lost = 2 // one for each lane of the first try
+	if _, _, err := run(t, l); err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 5)
+
+	l = newLibrary(5, 0)
+	l.lost = 1000
+	_, _, err := run(t, l)
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok || app.Type() != activities.ErrPlanLost {
+		t.Fatalf("error = %v, want %s", err, activities.ErrPlanLost)
+	}
+	prepared := 0
+	for _, s := range l.steps {
+		if s == "prepare" {
+			prepared++
+		}
+	}
+	if prepared != 3 {
+		t.Errorf("prepared %d times, want 3", prepared)
+	}
+}
