@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -140,9 +141,14 @@ func (a *Activities) forget(e catalog.Epoch) {
 	r := a.runs[e]
 	delete(a.runs, e)
 	a.mu.Unlock()
-	if r != nil && r.source != nil {
-		if err := r.source.Close(); err != nil {
-			a.Log.Warn("close source", "err", err)
+	if r == nil {
+		return
+	}
+	for _, end := range []any{r.source, r.store} {
+		if c, ok := end.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				a.Log.Warn("close", "err", err)
+			}
 		}
 	}
 }

@@ -33,13 +33,13 @@ type job struct {
 func (a *app) drive(ctx context.Context, d *state.Dir, j job, s *screen, result any) (began bool, err error) {
 	for {
 		c, err := a.connect(ctx, d)
-		if err != nil {
-			return began, err
+		if err == nil {
+			s.showUI(c.ui)
+			var first bool
+			first, err = a.see(ctx, c, d, j, s, result)
+			began = began || first
+			c.client.Close()
 		}
-		s.showUI(c.ui)
-		first, err := a.see(ctx, c, d, j, s, result)
-		began = began || first
-		err = errors.Join(err, c.close())
 		if errors.Is(err, errServerGone) && ctx.Err() == nil {
 			continue
 		}
@@ -53,24 +53,27 @@ func (a *app) drive(ctx context.Context, d *state.Dir, j job, s *screen, result 
 // errServerGone: the process with the server has ended.
 var errServerGone = errors.New("the process that had the Temporal server has ended")
 
-// connection is a client of the host's server, which may be our own.
+// connection is a client of the host's server, which may be in this process.
 type connection struct {
 	client  client.Client
 	address string
 	ui      string
-	own     *engine.Engine // nil if another process has it
+	own     bool
 }
 
 // answerTime is how long another process may take to start or stop.
 const answerTime = 10 * time.Second
 
+// connect finds the host's server, or becomes the process that has it. Nobody
+// stops a server: the end of its process does, which its database takes like
+// any kill -9, while an orderly stop costs a second (a fixed drain).
 func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
 	c := &connection{}
 	until := time.Now().Add(answerTime)
 	for c.address == "" {
-		e, err := engine.Start(ctx, engine.Options{StateDir: d.Path, UIPort: a.uiPort, Log: a.log})
+		e, err := a.startEngine(ctx, d)
 		if err == nil {
-			c.own, c.address, c.ui = e, e.Address(), e.UI()
+			c.own, c.address, c.ui = true, e.Address(), e.UI()
 			break
 		}
 		if !errors.Is(err, engine.ErrRunning) {
@@ -91,30 +94,27 @@ func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
 	dial, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	var err error
-	if c.client, err = engine.Dial(dial, c.address, engine.DialOptions{Identity: d.Host.ID, Log: a.log}); err != nil {
-		if c.own == nil && ctx.Err() == nil {
-			err = errors.Join(errServerGone, err)
-		}
-		return nil, errors.Join(err, c.close())
+	c.client, err = engine.Dial(dial, c.address, engine.DialOptions{Identity: d.Host.ID, Log: a.log})
+	if err != nil && !c.own && ctx.Err() == nil {
+		err = errors.Join(errServerGone, err)
 	}
-	return c, nil
+	return c, err
 }
 
-func (c *connection) close() error {
-	if c.client != nil {
-		c.client.Close()
+func (a *app) startEngine(ctx context.Context, d *state.Dir) (*engine.Engine, error) {
+	if a.engine != nil {
+		return a.engine, nil
 	}
-	if c.own == nil {
-		return nil
+	e, err := engine.Start(ctx, engine.Options{StateDir: d.Path, UIPort: a.uiPort, Log: a.log})
+	if err == nil {
+		a.engine = e
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-	defer cancel()
-	return c.own.Stop(ctx)
+	return e, err
 }
 
 // served reports whether the server is still there.
 func (c *connection) served(ctx context.Context, d *state.Dir) bool {
-	if c.own != nil {
+	if c.own {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)

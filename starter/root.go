@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lightfast/engine"
+	"lightfast/internal/budget"
 	"lightfast/internal/exit"
 	"lightfast/internal/state"
 	"lightfast/internal/wire"
@@ -37,6 +39,7 @@ type app struct {
 	log     *slog.Logger
 	logTo   io.Closer
 	options wire.Options
+	engine  *engine.Engine // of this process, once it has one
 }
 
 func newRootCmd(a *app) *cobra.Command {
@@ -64,7 +67,7 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.logFile, "log-file", "", "write the log to `FILE` (default: standard error)")
 	f.StringVar(&a.logLevel, "log-level", "warn", "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
-	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newStatusCmd(a), newSnapshotsCmd(a), newLsCmd(a), newVersionCmd(a))
+	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newStatusCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newVersionCmd(a))
 	usageErrors(root)
 	return root
 }
@@ -91,7 +94,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.openLog(); err != nil {
 		return err
 	}
-	a.options = wire.Options{MemoryBytes: int64(memory), CAFile: a.caFile, Log: a.log}
+	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log}
 	return nil
 }
 

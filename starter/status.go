@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -63,8 +62,9 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer c.client.Close()
 	runs, err := newestRuns(ctx, c.client)
-	if err = errors.Join(err, c.close()); err != nil {
+	if err != nil {
 		return err
 	}
 	if a.json {

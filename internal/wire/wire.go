@@ -31,9 +31,9 @@ import (
 
 // Options of a process that works runs off.
 type Options struct {
-	MemoryBytes int64  // bound on buffers
-	CAFile      string // extra certificates for https stores
-	Log         *slog.Logger
+	Budget *budget.Budget // the one bound on buffers in this process
+	CAFile string         // extra certificates for https stores
+	Log    *slog.Logger
 }
 
 // OpenStore opens a destination.
@@ -111,7 +111,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	w := &Worker{catalog: cat}
 	w.Activities = &activities.Activities{
 		Catalog: cat,
-		Budget:  budget.New(o.MemoryBytes),
+		Budget:  o.Budget,
 		OpenSource: func(ctx context.Context, s activities.SourceSpec) (photos.Source, error) {
 			return OpenSource(ctx, s, d, nil, o.Log)
 		},
