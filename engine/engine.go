@@ -25,10 +25,12 @@ import (
 
 	"github.com/gofrs/flock"
 	"go.temporal.io/server/temporal"
+
+	"lightfast/internal/dial"
 )
 
 // Namespace is the one Temporal namespace in which everything of ours runs.
-const Namespace = "lightfast"
+const Namespace = dial.Namespace
 
 var (
 	// ErrRunning says that the state directory is served already. Find tells by whom and where.
@@ -114,7 +116,7 @@ func Start(ctx context.Context, o Options) (_ *Engine, err error) {
 
 // open waits until the server answers, adds the web page, and then tells where it is.
 func (e *Engine) open(ctx context.Context, p ports) error {
-	c, err := Dial(ctx, e.info.Address, DialOptions{})
+	c, err := dial.Temporal(ctx, e.info.Address, dial.Options{})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"lightfast/engine"
+	"lightfast/internal/dial"
 )
 
 func TestSecondEngineFindsTheFirst(t *testing.T) {
@@ -33,7 +34,7 @@ func TestSecondEngineFindsTheFirst(t *testing.T) {
 	if err != nil || info.Address != address || info.PID != p.cmd.Process.Pid || info.Namespace != engine.Namespace {
 		t.Fatalf("Find = %+v, %v; want address %s of process %d", info, err, address, p.cmd.Process.Pid)
 	}
-	c, err := engine.Dial(t.Context(), info.Address, engine.DialOptions{})
+	c, err := dial.Temporal(t.Context(), info.Address, dial.Options{})
 	if err != nil {
 		t.Fatalf("Dial: %v", err)
 	}
@@ -76,7 +77,7 @@ func TestClientOfADeadServerGoesOnWithTheNext(t *testing.T) {
 	p := start(t, "engine", dir)
 	var address string
 	p.says("address", &address)
-	c, err := engine.Dial(t.Context(), address, engine.DialOptions{})
+	c, err := dial.Temporal(t.Context(), address, dial.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestClientOfADeadServerGoesOnWithTheNext(t *testing.T) {
 	if e.Address() != address {
 		t.Fatalf("address after a kill = %s, want %s again", e.Address(), address)
 	}
-	startWorker(t, dial(t, e))
+	startWorker(t, connectTo(t, e))
 	waitFor(t, "the old client reaches the new server", func() bool {
 		return c.SignalWorkflow(t.Context(), run.GetID(), "", ahead, nil) == nil
 	})
@@ -221,11 +222,11 @@ func startEngine(t testing.TB, dir string) *engine.Engine {
 	return e
 }
 
-func dial(t testing.TB, e *engine.Engine) client.Client {
+func connectTo(t testing.TB, e *engine.Engine) client.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, err := engine.Dial(ctx, e.Address(), engine.DialOptions{Identity: identity})
+	c, err := dial.Temporal(ctx, e.Address(), dial.Options{Identity: identity})
 	if err != nil {
 		t.Fatalf("Dial: %v", err)
 	}
@@ -249,4 +250,11 @@ func execute(t testing.TB, c client.Client, workflow any) client.WorkflowRun {
 		t.Fatal(err)
 	}
 	return run
+}
+
+func TestDialWantsItsNamespace(t *testing.T) {
+	e := startEngine(t, t.TempDir())
+	if _, err := dial.Temporal(t.Context(), e.Address(), dial.Options{Namespace: "missing"}); err == nil {
+		t.Error("Dial to a namespace that does not exist succeeded")
+	}
 }

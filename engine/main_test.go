@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"lightfast/engine"
+	"lightfast/internal/dial"
 )
 
 const (
@@ -74,7 +75,7 @@ func work(ctx context.Context, e *engine.Engine) error {
 		return err
 	}
 	fmt.Printf("recovered %d %d %d\n", freed.Workflows, freed.WorkflowTasks, freed.Activities)
-	c, err := engine.Dial(ctx, e.Address(), engine.DialOptions{Identity: identity})
+	c, err := dial.Temporal(ctx, e.Address(), dial.Options{Identity: identity})
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func work(ctx context.Context, e *engine.Engine) error {
 
 // first runs one workflow of one activity.
 func first(ctx context.Context, e *engine.Engine) error {
-	c, err := engine.Dial(ctx, e.Address(), engine.DialOptions{Identity: identity})
+	c, err := dial.Temporal(ctx, e.Address(), dial.Options{Identity: identity})
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func first(ctx context.Context, e *engine.Engine) error {
 
 // workAt is a worker alone, for the server at an address.
 func workAt(ctx context.Context, address string) error {
-	c, err := engine.Dial(ctx, address, engine.DialOptions{Identity: identity})
+	c, err := dial.Temporal(ctx, address, dial.Options{Identity: identity})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"lightfast/internal/dial"
 )
 
 // Recovered counts what Recover has set free.
@@ -38,7 +40,7 @@ type Recovered struct {
 // has taken are left alone. A workflow that does not exist or is closed yields zero counts; what gets done while
 // Recover looks at it is no error.
 func Recover(ctx context.Context, address, workflowID, identity string) (Recovered, error) {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), reconnect,
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), dial.Reconnect,
 		grpc.WithUnaryInterceptor(temporalErrors),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(128<<20))) // as the SDK; a whole mutable state is read
 	if err != nil {

@@ -57,7 +57,7 @@ func TestKilledProcessGoesOnAtOnce(t *testing.T) {
 // The server lives on and still believes that the dead worker listens on its sticky queue.
 func TestTaskOfDeadWorkersStickyQueueIsSentAgain(t *testing.T) {
 	e := startEngine(t, t.TempDir())
-	c := dial(t, e)
+	c := connectTo(t, e)
 	p := start(t, "worker", e.Address())
 	p.says("ready", new(string))
 	run := execute(t, c, waiting)
@@ -75,7 +75,7 @@ func TestTaskOfDeadWorkersStickyQueueIsSentAgain(t *testing.T) {
 // A cancelled activity is not retried, so it must not fail.
 func TestCancelledActivityOfDeadProcessIsCancelled(t *testing.T) {
 	e := startEngine(t, t.TempDir())
-	c := dial(t, e)
+	c := connectTo(t, e)
 	p := start(t, "worker", e.Address())
 	p.says("ready", new(string))
 	run := execute(t, c, canceled)
@@ -96,7 +96,7 @@ func TestCancelledActivityOfDeadProcessIsCancelled(t *testing.T) {
 // What another host has in hand is its own.
 func TestRecoverLeavesActivitiesOfOthersAlone(t *testing.T) {
 	e := startEngine(t, t.TempDir())
-	c := dial(t, e)
+	c := connectTo(t, e)
 	startWorker(t, c)
 	run := execute(t, c, canceled)
 	waitFor(t, "the activity has begun", func() bool { return pending(t, c, run) == enums.PENDING_ACTIVITY_STATE_STARTED })
@@ -111,7 +111,7 @@ func TestRecoverLeavesActivitiesOfOthersAlone(t *testing.T) {
 
 func TestRecoverFindsNothingToDo(t *testing.T) {
 	e := startEngine(t, t.TempDir())
-	c := dial(t, e)
+	c := connectTo(t, e)
 	startWorker(t, c)
 	done := execute(t, c, waiting)
 	if err := c.SignalWorkflow(t.Context(), done.GetID(), "", ahead, nil); err != nil {

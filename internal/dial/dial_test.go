@@ -1,4 +1,4 @@
-package engine_test
+package dial_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"lightfast/engine"
+	"lightfast/internal/dial"
 )
 
 func TestDialGivesUpWithItsContext(t *testing.T) {
@@ -21,14 +21,7 @@ func TestDialGivesUpWithItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := engine.Dial(ctx, nobody, engine.DialOptions{}); err == nil || !strings.Contains(err.Error(), nobody) {
+	if _, err := dial.Temporal(ctx, nobody, dial.Options{}); err == nil || !strings.Contains(err.Error(), nobody) {
 		t.Errorf("Dial(nobody) = %v, want an error that names %s", err, nobody)
-	}
-}
-
-func TestDialWantsItsNamespace(t *testing.T) {
-	e := startEngine(t, t.TempDir())
-	if _, err := engine.Dial(t.Context(), e.Address(), engine.DialOptions{Namespace: "missing"}); err == nil {
-		t.Error("Dial to a namespace that does not exist succeeded")
 	}
 }

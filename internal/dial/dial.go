@@ -1,4 +1,6 @@
-package engine
+// Package dial connects to a Temporal server, embedded or not, and goes on
+// when that server is started anew.
+package dial
 
 import (
 	"context"
@@ -15,16 +17,22 @@ import (
 	"google.golang.org/grpc/backoff"
 )
 
-// DialOptions of Dial.
-type DialOptions struct {
-	Namespace string       // "": Namespace
+// Namespace is where everything of ours runs in embedded servers.
+const Namespace = "lightfast"
+
+// look is the pause between two looks at a server that does not answer yet.
+const look = 10 * time.Millisecond
+
+// Options of Temporal.
+type Options struct {
+	Namespace string       // "": the one of embedded servers
 	Identity  string       // how the server knows this process and its workers: the host id
 	Log       *slog.Logger // nil: nothing is logged
 }
 
-// Dial returns a client for a server, embedded or not, whose namespace has answered; it waits for that until ctx
+// Temporal returns a client for a server, embedded or not, whose namespace has answered; it waits for that until ctx
 // ends. When the server dies, the client goes on within a second of the next one listening at the same address.
-func Dial(ctx context.Context, address string, o DialOptions) (client.Client, error) {
+func Temporal(ctx context.Context, address string, o Options) (client.Client, error) {
 	if o.Namespace == "" {
 		o.Namespace = Namespace
 	}
@@ -36,7 +44,7 @@ func Dial(ctx context.Context, address string, o DialOptions) (client.Client, er
 		Namespace:         o.Namespace,
 		Identity:          o.Identity,
 		Logger:            sdklog.NewStructuredLogger(o.Log),
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{reconnect}},
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{Reconnect}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to temporal at %s: %w", address, err)
@@ -48,8 +56,8 @@ func Dial(ctx context.Context, address string, o DialOptions) (client.Client, er
 	return c, nil
 }
 
-// reconnect knocks at a dead server's port every second at least; gRPC would wait up to two minutes.
-var reconnect = grpc.WithConnectParams(grpc.ConnectParams{
+// Reconnect knocks at a dead server's port every second at least; gRPC would wait up to two minutes.
+var Reconnect = grpc.WithConnectParams(grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 	MinConnectTimeout: 5 * time.Second,
 })
@@ -61,8 +69,10 @@ func ready(ctx context.Context, c client.Client, namespace string) error {
 		if _, down := errors.AsType[*serviceerror.Unavailable](err); !down || ctx.Err() != nil {
 			return err
 		}
-		if pause(ctx, look) != nil {
+		select {
+		case <-ctx.Done():
 			return err // it tells more than the end of the wait
+		case <-time.After(look):
 		}
 	}
 }
