@@ -7,14 +7,15 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # time, once for the tests and once for the command.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit race lint golden fuzz clean
+.PHONY: help build test unit race demo demo-s3 lint golden fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-build: ## build bin/lightfast (cold: about 8 minutes on 2 cores, the Temporal server above all)
+build: ## build bin/lightfast and bin/lightfast-worker (cold: about 8 minutes on 2 cores, the Temporal server above all)
 	@echo "building bin/lightfast: seconds when warm, about 8 minutes on 2 cores when nothing is cached"
 	@go build -ldflags '$(LDFLAGS)' -o bin/lightfast ./starter
+	@go build -ldflags '$(LDFLAGS)' -o bin/lightfast-worker ./worker
 
 test: lint unit race ## everything that must pass (S3 servers are built once: about 10 minutes cold)
 
@@ -24,6 +25,12 @@ unit: ## all tests, in real processes and against real S3 servers
 # What is concurrent and links no server: a race build of that would be a cold one.
 race: ## the race detector over stores, budget, catalog, activities and workflows
 	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./manifest ./objectstore/dir ./photos ./photos/folder ./workflows
+
+demo: build ## make a Photos library, back it up, kill that half way, go on, restore, compare every byte (half a minute)
+	go run ./internal/demo
+
+demo-s3: build ## the same into a real S3 server (MinIO is built once: about 10 minutes cold)
+	go run ./internal/demo -s3
 
 lint: ## format, vet, staticcheck, workflowcheck, go.mod, and the vet of what runs on a Mac
 	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; exit 1; }

@@ -84,14 +84,19 @@ func (d *Dir) Temp() (string, error) {
 	return p, os.MkdirAll(p, 0o700)
 }
 
-// WorkflowID names the run of verb for parts that the starter knows without
+// WorkflowID names the run of verb on a host for parts that are known without
 // opening anything: whoever asks for the same gets the same run.
-func (d *Dir) WorkflowID(verb string, parts ...string) string {
+func WorkflowID(verb, host string, parts ...string) string {
 	h := sha256.New()
-	for _, p := range append([]string{d.Host.ID}, parts...) {
+	for _, p := range append([]string{host}, parts...) {
 		fmt.Fprintf(h, "%d:%s", len(p), p)
 	}
 	return verb + "/" + hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// WorkflowID names a run on this host.
+func (d *Dir) WorkflowID(verb string, parts ...string) string {
+	return WorkflowID(verb, d.Host.ID, parts...)
 }
 
 // Lock is held by the process that works a run off. The kernel drops it when

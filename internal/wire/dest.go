@@ -47,7 +47,11 @@ func ParseDest(s string) (Dest, error) {
 	if d.Bucket == "" {
 		return wrong("it names no bucket")
 	}
-	for key, values := range u.Query() {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil || u.Fragment != "" {
+		return wrong("a ? or # in a prefix is written %3F or %23")
+	}
+	for key, values := range query {
 		switch key {
 		case "endpoint":
 			d.Endpoint = values[0]
@@ -73,13 +77,18 @@ func folderDest(p string) (Dest, error) {
 	return Dest{Folder: abs}, nil
 }
 
-// redact leaves out what may be a secret.
+// redact leaves out what may hold a secret: a user, settings, and all of what
+// cannot be read.
 func redact(s string) string {
-	if u, err := url.Parse(s); err == nil && u.User != nil {
-		u.User = url.User("***")
-		return u.String()
+	scheme, _, isURL := strings.Cut(s, "://")
+	u, err := url.Parse(s)
+	switch {
+	case !isURL:
+		return s
+	case err != nil:
+		return scheme + "://…"
 	}
-	return s
+	return scheme + "://" + u.Host + u.EscapedPath()
 }
 
 // String is the canonical form: the same place reads the same.

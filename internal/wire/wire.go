@@ -104,9 +104,9 @@ const stopGrace = 2 * time.Second
 // NewWorker opens the catalog and begins to poll queue. The caller holds the
 // run's lock.
 func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir, o Options) (*Worker, error) {
-	cat, err := catalog.Open(ctx, d.Catalog())
+	cat, err := OpenCatalog(ctx, d)
 	if err != nil {
-		return nil, catalogEnd(d, err)
+		return nil, err
 	}
 	w := &Worker{catalog: cat}
 	w.Activities = &activities.Activities{
@@ -134,6 +134,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	})
 	small.RegisterWorkflow(workflows.BackupLibrary)
 	small.RegisterWorkflow(workflows.RestoreSnapshot)
+	small.RegisterWorkflow(workflows.VerifyRepository)
 	small.RegisterWorkflow(workflows.LaneSmall)
 	small.RegisterActivity(w.Activities)
 	large := worker.New(c, workflows.LargeQueue(queue), worker.Options{
@@ -168,10 +169,15 @@ func (w *Worker) Stop() error {
 	return w.catalog.Close()
 }
 
-func catalogEnd(d *state.Dir, err error) error {
+// OpenCatalog opens the catalog of this host.
+func OpenCatalog(ctx context.Context, d *state.Dir) (*catalog.Catalog, error) {
+	cat, err := catalog.Open(ctx, d.Catalog())
+	if err == nil {
+		return cat, nil
+	}
 	do := ""
 	if errors.Is(err, catalog.ErrNewer) {
 		do = "use a newer lightfast, or another --state"
 	}
-	return &exit.Error{Code: exit.Failed, What: "state directory " + d.Path, Err: err, Do: do}
+	return nil, &exit.Error{Code: exit.Failed, What: "state directory " + d.Path, Err: err, Do: do}
 }

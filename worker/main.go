@@ -1,0 +1,102 @@
+// Command lightfast-worker works off the backups of its host for a Temporal
+// cluster: the same workflows and activities as `lightfast`, without server
+// and pages.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/gofrs/flock"
+
+	"lightfast/internal/budget"
+	"lightfast/internal/dial"
+	"lightfast/internal/exit"
+	"lightfast/internal/state"
+	"lightfast/internal/wire"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "lightfast-worker: "+err.Error())
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		err = nil
+	}
+	os.Exit(int(exit.CodeOf(err)))
+}
+
+// firstContact is how long the cluster may be out of reach at the start.
+const firstContact = 30 * time.Second
+
+// run serves this host's queue until ctx ends.
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	f := flag.NewFlagSet("lightfast-worker", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	address := f.String("address", env("ADDRESS", "127.0.0.1:7233"), "`HOST:PORT` of the Temporal frontend (LIGHTFAST_ADDRESS)")
+	namespace := f.String("namespace", env("NAMESPACE", dial.Namespace), "`NAME` of the namespace (LIGHTFAST_NAMESPACE)")
+	stateDir := f.String("state", env("STATE", state.Default()), "`DIR` of the catalog and the host's id (LIGHTFAST_STATE)")
+	memory := f.String("memory", env("MEMORY", "256MiB"), "`SIZE` of all buffers together (LIGHTFAST_MEMORY)")
+	caFile := f.String("ca-file", env("CA_FILE", ""), "`FILE` with certificates to trust beside the system's (LIGHTFAST_CA_FILE)")
+	if err := f.Parse(args); err != nil {
+		return usage(err)
+	}
+	size, err := humanize.ParseBytes(*memory)
+	if err != nil || f.NArg() > 0 {
+		return usage(fmt.Errorf("--memory %q or surplus arguments %q", *memory, f.Args()))
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	d, err := state.Open(*stateDir)
+	if err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(d.Path, "worker.lock"))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return &exit.Error{Code: exit.InUse, What: "state directory " + d.Path, Err: errors.Join(errors.New("another worker has it"), err)}
+	}
+	defer lock.Unlock()
+	reach, cancel := context.WithTimeout(ctx, firstContact)
+	defer cancel()
+	c, err := dial.Temporal(reach, *address, dial.Options{Namespace: *namespace, Identity: d.Host.ID, Log: log})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := wire.CheckAlone(ctx, c, d.Host.ID); err != nil {
+		return err
+	}
+	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "host", d.Host.ID, "name", d.Host.Name, "queue", wire.HostQueue(d.Host.ID), "temporal", *address)
+	<-ctx.Done()
+	return w.Stop()
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv("LIGHTFAST_" + name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func usage(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return &exit.Error{Code: exit.Usage, What: "usage", Err: err, Do: "see --help"}
+}
