@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -62,8 +63,21 @@ type openRun struct {
 	doc    runDoc
 	repo   catalog.RepositoryID
 	lib    catalog.LibraryID
-	source photos.Source // nil in a restore
+	source photos.Source // nil in a restore or verify
 	store  objectstore.Store
+	stop   chan struct{} // closed by StopRun
+	halt   sync.Once
+
+	away atomic.Int64 // since when the store does not answer, Unix nanoseconds; 0: it does
+}
+
+// answered notes that the store is there: patience with it begins anew.
+func (r *openRun) answered() { r.away.Store(0) }
+
+// silent notes that the store did not answer, and returns for how long now.
+func (r *openRun) silent(now time.Time) time.Duration {
+	r.away.CompareAndSwap(0, now.UnixNano())
+	return now.Sub(time.Unix(0, r.away.Load()))
 }
 
 // runDoc is what a catalog keeps of a run for those who go on with it.
@@ -83,6 +97,9 @@ type runDoc struct {
 	GiveUp     time.Duration        `json:"give_up"`
 	Restore    *RestoreInput        `json:"restore,omitempty"`
 	Snapshot   string               `json:"snapshot,omitempty"` // of a restore
+	Verify     *VerifyInput         `json:"verify,omitempty"`
+	Problems   []Problem            `json:"problems,omitempty"` // found by the plan of a restore
+	Damaged    bool                 `json:"damaged,omitempty"`  // and some of them in the repository
 }
 
 func (d runDoc) snapshotID() string { return manifest.SnapshotID(d.Time, d.Run) }
@@ -95,39 +112,52 @@ func (a *Activities) run(ctx context.Context, e catalog.Epoch) (*openRun, error)
 		if a.runs == nil {
 			a.runs = map[catalog.Epoch]*openRun{}
 		}
-		r = &openRun{epoch: e}
+		r = &openRun{epoch: e, stop: make(chan struct{})}
 		a.runs[e] = r
 	}
 	a.mu.Unlock()
 	r.once.Do(func() { r.err = a.openRun(ctx, r) })
 	if r.err != nil {
-		a.forget(e)
+		a.drop(r)
 		return nil, r.err
 	}
 	return r, nil
 }
 
 func (a *Activities) openRun(ctx context.Context, r *openRun) error {
-	row, err := a.Catalog.Run(ctx, r.epoch)
+	row, doc, err := a.runRow(ctx, r.epoch)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(row.Doc, &r.doc); err != nil {
-		return fmt.Errorf("run %d in the catalog: %w", r.epoch, err)
-	}
-	r.repo, r.lib = r.doc.RepoID, row.Library
+	r.doc, r.repo, r.lib = doc, doc.RepoID, row.Library
 	if r.store, err = a.OpenStore(ctx, r.doc.Dest); err != nil {
-		return err
+		return destination(r.doc.Dest, err)
 	}
-	if r.doc.Restore == nil {
-		r.source, err = a.OpenSource(ctx, r.doc.Source)
+	if r.doc.Restore == nil && r.doc.Verify == nil {
+		if r.source, err = a.OpenSource(ctx, r.doc.Source); err != nil {
+			return SourceEnd(err)
+		}
 	}
-	return err
+	// What this process opens, an earlier one has planned and begun.
+	return a.showTotals(ctx, r)
+}
+
+// runRow reads what the catalog keeps of a run.
+func (a *Activities) runRow(ctx context.Context, e catalog.Epoch) (row catalog.Run, doc runDoc, err error) {
+	if row, err = a.Catalog.Run(ctx, e); err != nil {
+		return row, doc, err
+	}
+	if err := json.Unmarshal(row.Doc, &doc); err != nil {
+		return row, doc, fmt.Errorf("run %d in the catalog: %w", e, err)
+	}
+	return row, doc, nil
 }
 
 // adopt gives a prepared run the ends that are open already.
 func (a *Activities) adopt(r *openRun) {
+	r.stop = make(chan struct{})
 	r.once.Do(func() {})
+	a.forget(r.epoch) // of an attempt whose answer was lost
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.runs == nil {
@@ -136,14 +166,30 @@ func (a *Activities) adopt(r *openRun) {
 	a.runs[r.epoch] = r
 }
 
+// forget closes what a run has open here.
 func (a *Activities) forget(e catalog.Epoch) {
 	a.mu.Lock()
 	r := a.runs[e]
-	delete(a.runs, e)
 	a.mu.Unlock()
-	if r == nil {
-		return
+	if r != nil {
+		a.drop(r)
 	}
+}
+
+// drop closes r, unless somebody did. Another one of its epoch stays.
+func (a *Activities) drop(r *openRun) {
+	a.mu.Lock()
+	mine := a.runs[r.epoch] == r
+	if mine {
+		delete(a.runs, r.epoch)
+	}
+	a.mu.Unlock()
+	if mine {
+		a.closeRun(r)
+	}
+}
+
+func (a *Activities) closeRun(r *openRun) {
 	for _, end := range []any{r.source, r.store} {
 		if c, ok := end.(io.Closer); ok {
 			if err := c.Close(); err != nil {

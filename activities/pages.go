@@ -60,36 +60,43 @@ func (a *Activities) BuildPages(ctx context.Context, e catalog.Epoch) error {
 		return toTemporal(err)
 	}
 	a.Progress.setPhase(Finishing)
-	return toTemporal(destination(r.doc.Dest, a.buildPages(ctx, r)))
+	return ofStep(ctx, a.patience(r, a.buildPages(ctx, r)))
 }
 
 func (a *Activities) buildPages(ctx context.Context, r *openRun) error {
+	refs, err := a.pagesOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	docs := make([][]byte, len(refs))
+	for i, ref := range refs {
+		if docs[i], err = json.Marshal(ref); err != nil {
+			return err
+		}
+	}
+	return a.Catalog.SetPages(ctx, r.epoch, docs)
+}
+
+// pagesOf stores the pages of a run's rows as they are now.
+func (a *Activities) pagesOf(ctx context.Context, r *openRun) (refs []manifest.PageRef, err error) {
 	pager := manifest.NewPager()
-	var refs [][]byte
 	add := func(p *manifest.Page, err error) error {
 		if p == nil || err != nil {
 			return err
 		}
 		ref, err := a.putPage(ctx, r, p)
-		if err != nil {
-			return err
-		}
-		doc, err := json.Marshal(ref)
-		refs = append(refs, doc)
+		refs = append(refs, ref)
 		return err
 	}
 	for row, err := range a.Catalog.Rows(ctx, r.epoch, r.lib) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := add(pager.Add(row.Name, row.Line)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := add(pager.Flush()); err != nil {
-		return err
-	}
-	return a.Catalog.SetPages(ctx, r.epoch, refs)
+	return refs, add(pager.Flush())
 }
 
 // putPage stores a page that the repository does not have.
@@ -127,7 +134,7 @@ func (a *Activities) CommitHead(ctx context.Context, e catalog.Epoch) (BackupRes
 		return BackupResult{}, toTemporal(err)
 	}
 	res, err := a.commitHead(ctx, r)
-	return res, toTemporal(destination(r.doc.Dest, err))
+	return res, ofStep(ctx, a.patience(r, err))
 }
 
 func (a *Activities) commitHead(ctx context.Context, r *openRun) (res BackupResult, err error) {
@@ -142,10 +149,11 @@ func (a *Activities) commitHead(ctx context.Context, r *openRun) (res BackupResu
 	if figures.Done+figures.Failed != figures.Items {
 		return res, fmt.Errorf("%d of %d planned assets are not done: no head", figures.Items-figures.Done-figures.Failed, figures.Items)
 	}
-	head, err := a.head(ctx, r, totals)
+	pages, err := a.plannedPages(ctx, r)
 	if err != nil {
 		return res, err
 	}
+	head := a.head(r, totals, pages)
 	body, err := manifest.EncodeHead(head)
 	if err != nil {
 		return res, err
@@ -170,27 +178,73 @@ func (a *Activities) commitHead(ctx context.Context, r *openRun) (res BackupResu
 	return res, a.Catalog.FinishBackup(ctx, r.epoch, r.lib, head.ID, doc)
 }
 
-func (a *Activities) head(ctx context.Context, r *openRun, t catalog.Totals) (manifest.Head, error) {
-	h := manifest.Head{
+// head follows from the plan and the rows alone.
+func (a *Activities) head(r *openRun, t catalog.Totals, pages []manifest.PageRef) manifest.Head {
+	return manifest.Head{
 		Format: manifest.Format, Complete: true, ID: r.doc.snapshotID(), Repository: r.doc.Repository,
 		Library: manifest.Library{ID: r.doc.Library.ID, Kind: r.doc.Library.Kind, Name: r.doc.Library.Name, Version: r.doc.Library.Version},
-		Host:    a.Host, Run: r.doc.Run, Time: r.doc.Time, ScannedAt: r.doc.ScannedAt, Parent: r.doc.Parent,
+		Host:    a.Host, Run: r.doc.Run, Time: r.doc.Time, ScannedAt: r.doc.ScannedAt, Parent: r.doc.Parent, Pages: pages,
 		Totals: manifest.Totals{Assets: t.Assets, Orphans: t.Orphans, Resources: t.Resources, Stored: t.StoredResources,
 			Kept: t.Kept, Bytes: t.Bytes, Incomplete: t.Incomplete + t.Failed},
 		Reasons: t.Absent, Accepted: r.doc.Accept, Warnings: r.doc.Warnings,
 	}
+}
+
+func (a *Activities) plannedPages(ctx context.Context, r *openRun) (refs []manifest.PageRef, err error) {
 	docs, err := a.Catalog.Pages(ctx, r.epoch)
 	if err != nil {
-		return h, err
+		return nil, err
 	}
 	for _, doc := range docs {
 		var ref manifest.PageRef
 		if err := json.Unmarshal(doc, &ref); err != nil {
-			return h, err
+			return nil, err
 		}
-		h.Pages = append(h.Pages, ref)
+		refs = append(refs, ref)
 	}
-	return h, nil
+	return refs, nil
+}
+
+// InterimInput numbers the interim heads of a workflow run.
+type InterimInput struct {
+	Epoch catalog.Epoch `json:"epoch"`
+	N     int           `json:"n"`
+}
+
+// InterimHead makes what is done so far restorable by name, under a head of
+// its own that says it is not complete. Assets that are still to do have no
+// content in it.
+func (a *Activities) InterimHead(ctx context.Context, in InterimInput) error {
+	defer heartbeat(ctx)()
+	r, err := a.run(ctx, in.Epoch)
+	if err != nil {
+		return toTemporal(err)
+	}
+	return toTemporal(destination(r.doc.Dest, a.interimHead(ctx, r, in.N)))
+}
+
+func (a *Activities) interimHead(ctx context.Context, r *openRun, n int) error {
+	pages, err := a.pagesOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	totals, err := a.Catalog.Totals(ctx, r.epoch, r.lib, r.doc.hole)
+	if err != nil {
+		return err
+	}
+	h := a.head(r, totals, pages)
+	h.Complete = false
+	body, err := manifest.EncodeHead(h)
+	if err != nil {
+		return err
+	}
+	// Another workflow run of the same plan may have used the number.
+	for ; ; n++ {
+		_, err = putBytes(ctx, r.store, manifest.InterimKey(h.Library.ID, h.ID, n), body, "application/json")
+		if !errors.Is(err, objectstore.Exists) {
+			return err
+		}
+	}
 }
 
 func (r *openRun) result(t catalog.Totals, f catalog.PlanFigures, now time.Time) BackupResult {

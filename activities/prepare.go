@@ -24,14 +24,16 @@ type BackupInput struct {
 	Init   bool          `json:"init,omitempty"`   // make a second repository for a library
 	Accept []string      `json:"accept,omitempty"` // reasons that are no hole
 	GiveUp time.Duration `json:"give_up"`          // how long to wait for a store that went away
+
+	// Interim is the time between interim heads; 0 for the usual.
+	Interim time.Duration `json:"interim,omitempty"`
 }
 
 // Prepared is a plan to work off.
 type Prepared struct {
 	Epoch    catalog.Epoch `json:"epoch"`
 	Snapshot string        `json:"snapshot"`
-	Resumed  bool          `json:"resumed,omitempty"`  // the plan was there already
-	Finished bool          `json:"finished,omitempty"` // and so is its head
+	Resumed  bool          `json:"resumed,omitempty"` // the plan was there already
 }
 
 // PrepareRun opens or creates the repository, learns who the library is, and
@@ -39,7 +41,20 @@ type Prepared struct {
 func (a *Activities) PrepareRun(ctx context.Context, in BackupInput) (Prepared, error) {
 	defer heartbeat(ctx)()
 	p, err := a.prepare(ctx, activity.GetInfo(ctx).WorkflowExecution.ID, in)
-	return p, toTemporal(err)
+	return p, ofStep(ctx, err)
+}
+
+// stepTries is how often a step without which there is no run may fail for no
+// known reason. What goes on failing must be shown, not hidden by retries.
+const stepTries = 6
+
+// ofStep is toTemporal for such a step. A store that is away is waited for.
+func ofStep(ctx context.Context, err error) error {
+	known := exit.CodeOf(err) != exit.Failed || errors.Is(err, catalog.ErrNoPlan) || isAway(err)
+	if !known && activity.GetInfo(ctx).Attempt >= stepTries {
+		err = &exit.Error{Code: exit.Failed, What: "backup", Err: err}
+	}
+	return toTemporal(err)
 }
 
 func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInput) (p Prepared, err error) {
@@ -49,7 +64,7 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.source.Close())
+			a.closeRun(r)
 		}
 	}()
 	if r.doc.Library, err = r.source.Identity(ctx); err != nil {
@@ -63,38 +78,40 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 		return p, err
 	}
 	r.lib, r.doc.Parent = lib.ID, lib.Snapshot
-	if p, ok, err := a.goOn(ctx, workflow, r); err != nil || ok {
+	resumed, err := a.goOn(ctx, workflow, r)
+	if err != nil {
 		return p, err
 	}
-	if err = a.learnParent(ctx, r, lib); err != nil {
-		return p, err
+	if !resumed {
+		if err = a.learnParent(ctx, r, lib); err != nil {
+			return p, err
+		}
+		if err = a.plan(ctx, workflow, r); err != nil {
+			return p, err
+		}
 	}
-	if err = a.plan(ctx, workflow, r); err != nil {
+	if err = a.showTotals(ctx, r); err != nil {
 		return p, err
 	}
 	a.adopt(r)
-	return Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID()}, a.showTotals(ctx, r)
+	return Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID(), Resumed: resumed}, nil
 }
 
 // goOn takes up the plan that this workflow made for the same library and
 // repository, if it was not finished.
-func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (Prepared, bool, error) {
+func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (bool, error) {
 	last, err := a.Catalog.LastRun(ctx, workflow)
 	if errors.Is(err, catalog.ErrNoPlan) {
-		return Prepared{}, false, nil
+		return false, nil
 	} else if err != nil {
-		return Prepared{}, false, err
+		return false, err
 	}
-	var doc runDoc
-	if err := json.Unmarshal(last.Doc, &doc); err != nil {
-		return Prepared{}, false, fmt.Errorf("run %d in the catalog: %w", last.Epoch, err)
-	}
-	if last.State != catalog.AtWork || last.Library != r.lib || doc.Repository != r.doc.Repository {
-		return Prepared{}, false, nil
+	_, doc, err := a.runRow(ctx, last.Epoch)
+	if err != nil || last.State != catalog.AtWork || last.Library != r.lib || doc.Repository != r.doc.Repository {
+		return false, err
 	}
 	r.epoch, r.doc = last.Epoch, doc
-	a.adopt(r)
-	return Prepared{Epoch: r.epoch, Snapshot: doc.snapshotID(), Resumed: true}, true, a.showTotals(ctx, r)
+	return true, nil
 }
 
 // plan scans. Run id and time of the head are drawn here and kept, so that

@@ -154,6 +154,7 @@ func (p *Progress) setTotals(done, total, doneBytes, totalBytes, sent int64) {
 	defer p.mu.Unlock()
 	p.report.Assets.Done, p.report.Assets.Total = done, total
 	p.report.Bytes.Done, p.report.Bytes.Total, p.report.Bytes.Sent = doneBytes, totalBytes, sent
+	p.samples = nil // what was done before is no speed of ours
 }
 
 // begin marks an asset as in flight until the returned function is called

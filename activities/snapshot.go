@@ -20,13 +20,28 @@ func Snapshots(ctx context.Context, s objectstore.Store, library string) iter.Se
 	if library != "" {
 		prefix += manifest.LibraryKey(library) + "/"
 	}
+	return heads(ctx, s, prefix, func(key string) bool {
+		_, _, ok := manifest.ParseHeadKey(key)
+		return ok
+	})
+}
+
+// interims yields the heads of runs that had not ended.
+func interims(ctx context.Context, s objectstore.Store) iter.Seq2[manifest.Head, error] {
+	return heads(ctx, s, manifest.SnapshotPrefix, func(key string) bool {
+		_, _, _, ok := manifest.ParseInterimKey(key)
+		return ok
+	})
+}
+
+func heads(ctx context.Context, s objectstore.Store, prefix string, want func(key string) bool) iter.Seq2[manifest.Head, error] {
 	return func(yield func(manifest.Head, error) bool) {
 		for info, err := range s.List(ctx, prefix) {
 			if err != nil {
 				yield(manifest.Head{}, err)
 				return
 			}
-			if _, _, ok := manifest.ParseHeadKey(info.Key); !ok {
+			if !want(info.Key) {
 				continue
 			}
 			h, err := ReadHead(ctx, s, info.Key)
@@ -48,10 +63,21 @@ func FindSnapshot(ctx context.Context, s objectstore.Store, dest, library, snaps
 	} else if err != nil {
 		return manifest.Head{}, RepositoryEnd(dest, err)
 	}
+	found, err := findHead(ctx, s, dest, library, snapshot, Snapshots(ctx, s, ""))
+	if exit.CodeOf(err) == exit.Failed {
+		// A first backup that never ended can be restored as far as it got.
+		if interim, err := findHead(ctx, s, dest, library, snapshot, interims(ctx, s)); err == nil {
+			return interim, nil
+		}
+	}
+	return found, err
+}
+
+func findHead(ctx context.Context, s objectstore.Store, dest, library, snapshot string, heads iter.Seq2[manifest.Head, error]) (manifest.Head, error) {
 	var found manifest.Head
 	libraries := map[string]string{}
 	var unread error
-	for h, err := range Snapshots(ctx, s, "") {
+	for h, err := range heads {
 		if objectstore.ClassOf(err) != "" {
 			return found, RepositoryEnd(dest, err)
 		}
@@ -63,11 +89,8 @@ func FindSnapshot(ctx context.Context, s objectstore.Store, dest, library, snaps
 			continue
 		}
 		libraries[h.Library.ID] = h.Library.Name
-		if (snapshot == "latest" || strings.HasPrefix(h.ID, snapshot)) && h.Time.After(found.Time) || h.ID == snapshot {
+		if (snapshot == "latest" || strings.HasPrefix(h.ID, snapshot)) && newer(h, found) {
 			found = h
-		}
-		if h.ID == snapshot {
-			return h, nil
 		}
 	}
 	switch {
@@ -79,6 +102,11 @@ func FindSnapshot(ctx context.Context, s objectstore.Store, dest, library, snaps
 		return found, &exit.Error{Code: exit.Failed, What: "no snapshot " + snapshot + " at " + dest, Do: "`lightfast snapshots` lists what is there"}
 	}
 	return found, nil
+}
+
+// newer: by time, and of the heads of one run the one that has more.
+func newer(a, b manifest.Head) bool {
+	return a.Time.After(b.Time) || a.Time.Equal(b.Time) && a.Totals.Stored >= b.Totals.Stored
 }
 
 // ReadPage yields the assets of a page, proven by its hash before the first.

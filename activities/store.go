@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime/debug"
 	"time"
 
 	"github.com/minio/crc64nvme"
@@ -39,21 +40,31 @@ const (
 	HandedOver Outcome = "handed over"
 	// StoreAway: the store does not answer; the asset is still to do.
 	StoreAway Outcome = "store away"
+	// Stopped: the run was canceled before the asset began.
+	Stopped Outcome = "stopped"
 )
 
 // inlineMost is the largest resource that lies in its page: an object and a
 // request each would cost more than the bytes.
 const inlineMost = 16 << 10
 
-// changedTries is how often a file that keeps changing is read.
-const changedTries = 4
+// mostTries is how often an asset is tried that fails for another reason than
+// a store which is away: it changes while it is read, the store refuses its
+// checksum, or nobody knows.
+const mostTries = 4
 
 // StoreAsset stores every resource of one asset that can be read now, and
 // writes the asset's row. Lane small runs it as a local activity, lane large
 // as a regular one with heartbeats and retries.
 func (a *Activities) StoreAsset(ctx context.Context, in ItemInput) (Outcome, error) {
+	if in.Lane != Small {
+		// By the clock, not by the part: on a slow line one takes minutes.
+		defer heartbeat(ctx)()
+	}
 	r, err := a.run(ctx, in.Epoch)
-	if err != nil {
+	if in.Lane == Small && isAway(err) {
+		return StoreAway, nil
+	} else if err != nil {
 		return "", toTemporal(err)
 	}
 	state, err := a.Catalog.ItemState(ctx, in.Epoch, in.Item)
@@ -63,31 +74,69 @@ func (a *Activities) StoreAsset(ctx context.Context, in ItemInput) (Outcome, err
 	if state != catalog.ToDo { // done by an attempt that nobody heard of
 		return OutcomeDone, nil
 	}
+	return a.work(ctx, r, in, a.storeAsset)
+}
+
+// work runs one item, and tells its lane what became of it.
+func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f func(context.Context, *openRun, ItemInput) (int64, error)) (Outcome, error) {
+	ctx, cancel := r.untilStopped(ctx)
+	defer cancel()
+	if in.Lane == Small && r.isStopped() {
+		return Stopped, nil
+	}
 	end := a.Progress.begin(in.Name)
-	size, err := a.storeAsset(ctx, r, in)
+	size, err := f(ctx, r, in)
 	end(err == nil, size)
-	if err == nil || ctx.Err() != nil {
-		return OutcomeDone, err
+	switch {
+	case err == nil:
+		return OutcomeDone, nil
+	case in.Lane == Small && r.isStopped():
+		return Stopped, nil
+	case ctx.Err() != nil:
+		return "", err
 	}
 	return a.failed(ctx, r, in, err)
 }
 
 // failed decides what becomes of an asset that could not be stored now.
 func (a *Activities) failed(ctx context.Context, r *openRun, in ItemInput, err error) (Outcome, error) {
-	away := objectstore.ClassOf(err) == objectstore.Unavailable || objectstore.ClassOf(err) == objectstore.Throttled
-	switch err = destination(r.doc.Dest, err); {
+	switch err = a.patience(r, err); {
 	case exit.CodeOf(err) == exit.Destination:
 		return "", toTemporal(err)
-	case in.Lane == Small && away:
+	case in.Lane == Small && isAway(err) && !r.answers(ctx):
 		return StoreAway, nil
 	case in.Lane == Small:
+		// Also of a store that answers but does not take this one: lane
+		// large waits between its tries, and gives up in the end.
 		a.Log.Warn("asset handed over", "asset", in.Name, "err", err)
 		return HandedOver, toTemporal(a.Catalog.HandOver(ctx, in.Epoch, in.Item, Large))
-	case away && a.Now().Sub(activity.GetInfo(ctx).ScheduledTime) > r.doc.GiveUp:
-		return "", toTemporal(&exit.Error{Code: exit.Destination, What: "destination " + r.doc.Dest, Err: err,
-			Do: "run the same command again when it is back: it goes on where it stopped"})
 	}
 	return "", toTemporal(err)
+}
+
+// patience is destination for a run at work, which ends when the store has
+// not answered for as long as the user waits.
+func (a *Activities) patience(r *openRun, err error) error {
+	if isAway(err) && r.silent(a.Now()) > r.doc.GiveUp {
+		return givenUp(r.doc.Dest, err)
+	}
+	return destination(r.doc.Dest, err)
+}
+
+// isAway tells a store that may answer later from everything else.
+func isAway(err error) bool {
+	return errors.Is(err, objectstore.Unavailable) || errors.Is(err, objectstore.Throttled)
+}
+
+// answers asks the store for something that is there.
+func (r *openRun) answers(ctx context.Context) bool {
+	_, err := r.store.Stat(ctx, manifest.ConfigKey)
+	return err == nil
+}
+
+func givenUp(dest string, err error) error {
+	return &exit.Error{Code: exit.Destination, What: "destination " + dest, Err: err,
+		Do: "run the same command again when it is back: it goes on where it stopped"}
 }
 
 // storing is one asset on its way.
@@ -127,23 +176,29 @@ func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput) (
 	if err := json.Unmarshal(doc, &s.asset); err != nil {
 		return 0, fmt.Errorf("asset %s in the catalog: %w", in.Name, err)
 	}
-	match := newMatcher(old)
+	m := pair(old, s.asset.Resources)
 	for i, res := range s.asset.Resources {
-		before := match.take(res)
 		if !res.Present() {
 			continue
 		}
-		size += max(res.Size, 0)
-		if known, err := s.reuse(ctx, i, before, res); err != nil {
+		if known, err := s.reuse(ctx, i, m.of[i], res); err != nil {
 			return 0, err
 		} else if known {
 			continue
 		}
+		size += max(res.Size, 0)
 		if err := s.read(ctx, i, res); err != nil {
-			return 0, err
+			return 0, errors.Join(err, s.recordPartial(ctx))
 		}
 	}
 	return size, s.record(ctx, old)
+}
+
+// recordPartial keeps what the store has acknowledged of an asset that failed
+// in one of its later resources.
+func (s *storing) recordPartial(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx) // what is done stays done, cancelled or not
+	return s.a.Catalog.AddPartial(ctx, s.epoch, s.repo, s.item, s.blobs, catalog.Outcome{Sent: s.out.Sent, Fresh: s.out.Fresh, Known: s.out.Known, Bytes: s.out.Bytes})
 }
 
 // reuse takes over what is stored already, if the repository still has it.
@@ -156,31 +211,44 @@ func (s *storing) reuse(ctx context.Context, i int, old *manifest.Resource, res 
 			return false, err
 		}
 	}
-	s.fresh[i] = *old
+	s.fresh[i] = renew(*old, res)
 	return true, nil
 }
 
 // read stores one resource. A library that cannot give it is noted and is no
 // error; whatever else fails is.
 func (s *storing) read(ctx context.Context, i int, res photos.Resource) error {
-	m, err := s.store1(ctx, res)
+	m, err := s.tryStore(ctx, res)
+	class := objectstore.ClassOf(err)
 	switch {
 	case err == nil:
 		s.fresh[i] = m
-	case ctx.Err() != nil || objectstore.ClassOf(err) != "":
+	case ctx.Err() != nil || isAway(err) || exit.CodeOf(destination(s.doc.Dest, err)) == exit.Destination:
 		return err
-	case errors.Is(err, photos.ErrChanged) && s.try < changedTries:
-		return err
-	case errors.Is(err, fs.ErrNotExist):
+	case class == "" && errors.Is(err, fs.ErrNotExist):
 		s.cannot(i, res, "it left the library during the run")
+	case class == "" && isSourceFailure(err):
+		s.cannot(i, res, err.Error())
+	case s.try < mostTries:
+		return err
 	case errors.Is(err, photos.ErrChanged):
 		s.cannot(i, res, "it changes faster than it can be read")
-	case isSourceFailure(err):
-		s.cannot(i, res, err.Error())
 	default:
-		return err
+		s.cannot(i, res, err.Error())
 	}
 	return nil
+}
+
+// tryStore turns a panic into the failure of one resource: a strange picture
+// must not end the run.
+func (s *storing) tryStore(ctx context.Context, res photos.Resource) (m manifest.Resource, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.a.Log.Error("panic", "asset", s.asset.ID, "role", res.Role, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return s.store1(ctx, res)
 }
 
 func (s *storing) cannot(i int, res photos.Resource, why string) {
@@ -192,8 +260,11 @@ func (s *storing) cannot(i int, res photos.Resource, why string) {
 // isSourceFailure tells an error of reading a file from one of the catalog or
 // of our own: only the former is the asset's fault.
 func isSourceFailure(err error) bool {
+	if errors.Is(err, fs.ErrClosed) { // by the end of this process's work
+		return false
+	}
 	_, path := errors.AsType[*fs.PathError](err)
-	return path || errors.Is(err, io.ErrUnexpectedEOF)
+	return path || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, fs.ErrInvalid)
 }
 
 func (s *storing) record(ctx context.Context, old manifest.Asset) error {
@@ -229,7 +300,7 @@ func (s *storing) store1(ctx context.Context, res photos.Resource) (manifest.Res
 		return manifest.Resource{}, err
 	}
 	defer r.Close()
-	if r.Size() <= smallAsset {
+	if r.Size() <= min(smallAsset, s.a.Budget.Max()) {
 		return s.storeSmall(ctx, res, r)
 	}
 	return s.storeLarge(ctx, res, r)
@@ -307,6 +378,7 @@ func (s *storing) known(ctx context.Context, m *manifest.Resource) (bool, error)
 }
 
 func (s *storing) stored(m manifest.Resource) {
+	s.answered()
 	s.out.Fresh++
 	s.out.Bytes += m.Size
 	s.blobs = append(s.blobs, blobOf(m))
@@ -363,24 +435,27 @@ func putOptions(res photos.Resource) objectstore.PutOptions {
 // AwaitStore returns when the destination answers again, and gives up after
 // the time that the user set.
 func (a *Activities) AwaitStore(ctx context.Context, e catalog.Epoch) error {
-	r, err := a.run(ctx, e)
+	defer heartbeat(ctx)()
+	_, doc, err := a.runRow(ctx, e)
 	if err != nil {
 		return toTemporal(err)
 	}
-	defer heartbeat(ctx)()
-	defer a.Progress.wait("destination " + r.doc.Dest)()
+	defer a.Progress.wait("destination " + doc.Dest)()
 	since := activity.GetInfo(ctx).ScheduledTime
 	for {
-		_, err := r.store.Stat(ctx, manifest.ConfigKey)
+		r, err := a.run(ctx, e)
 		if err == nil {
+			_, err = r.store.Stat(ctx, manifest.ConfigKey)
+		}
+		if err == nil {
+			r.answered()
 			return nil
 		}
-		if err := destination(r.doc.Dest, err); exit.CodeOf(err) == exit.Destination {
-			return toTemporal(err)
+		if !isAway(err) {
+			return ofStep(ctx, destination(doc.Dest, err))
 		}
-		if a.Now().Sub(since) > r.doc.GiveUp {
-			return toTemporal(&exit.Error{Code: exit.Destination, What: "destination " + r.doc.Dest, Err: err,
-				Do: "run the same command again when it is back: it goes on where it stopped"})
+		if a.Now().Sub(since) > doc.GiveUp {
+			return toTemporal(givenUp(doc.Dest, err))
 		}
 		select {
 		case <-ctx.Done():

@@ -22,7 +22,7 @@ type backupOptions struct {
 	source, sourceKind, name, to string
 	initRepo, noFollow           bool
 	accept                       []string
-	giveUp                       time.Duration
+	giveUp, interim              time.Duration
 }
 
 func newBackupCmd(a *app) *cobra.Command {
@@ -48,6 +48,7 @@ Killed at any moment, the same command goes on where it stopped.
 	f.BoolVar(&o.noFollow, "no-follow", false, "after going on with an older run, do not start one that sees what is new since")
 	f.StringSliceVar(&o.accept, "accept", nil, "`REASONS` for which something may be absent in a complete snapshot")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a destination that went away")
+	f.DurationVar(&o.interim, "interim", 0, "`TIME` between interim snapshots of a long run (default: 10 minutes, then half an hour)")
 	return cmd
 }
 
@@ -55,7 +56,7 @@ Killed at any moment, the same command goes on where it stopped.
 // came to.
 func (a *app) backup(ctx context.Context, o backupOptions) error {
 	asked := time.Now()
-	in, err := o.input()
+	in, err := o.input(a.address != "")
 	if err != nil {
 		return err
 	}
@@ -63,11 +64,13 @@ func (a *app) backup(ctx context.Context, o backupOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkSource(ctx, in, d); err != nil {
-		return err
+	if a.address == "" { // else the library is the worker's
+		if err := a.checkSource(ctx, in, d); err != nil {
+			return err
+		}
 	}
 	j := job{
-		id:       d.WorkflowID("backup", in.Source.Path, in.Source.Name, in.Dest),
+		id:       state.WorkflowID("backup", a.hostID(d), in.Source.Path, in.Source.Name, in.Dest),
 		workflow: workflows.BackupLibrary,
 		input:    in,
 		memo:     map[string]any{"library": filepath.Base(in.Source.Path), "source": in.Source.Path, "destination": in.Dest, "host": d.Host.Name},
@@ -79,18 +82,20 @@ func (a *app) backup(ctx context.Context, o backupOptions) error {
 		return err
 	}
 	// A run that was there before us saw the library as it was then.
-	if res.ScannedAt.Before(asked) && !o.noFollow {
+	older := res.ScannedAt.Before(asked)
+	if older && !o.noFollow {
 		var next activities.BackupResult
 		if _, err = a.drive(ctx, d, j, s, &next); err != nil {
 			return err
 		}
 		res = join(res, next)
 	}
+	res.Resumed = res.Resumed || older
 	s.close()
 	return a.showBackup(res)
 }
 
-func (o backupOptions) input() (in activities.BackupInput, err error) {
+func (o backupOptions) input(remote bool) (in activities.BackupInput, err error) {
 	if o.source == "" || o.to == "" {
 		return in, usage(fmt.Errorf("backup needs --source and --to"), "")
 	}
@@ -106,9 +111,13 @@ func (o backupOptions) input() (in activities.BackupInput, err error) {
 	if err != nil {
 		return in, err
 	}
-	source, err := canonical(o.source)
-	if err != nil {
-		return in, err
+	source := filepath.Clean(o.source)
+	if !remote {
+		if source, err = canonical(o.source); err != nil {
+			return in, err
+		}
+	} else if !filepath.IsAbs(source) {
+		return in, usage(fmt.Errorf("--source %q is not absolute", o.source), "name it as the worker's host has it")
 	}
 	if dest.Folder != "" {
 		if inside(dest.Folder, source) || inside(source, dest.Folder) {
@@ -116,7 +125,7 @@ func (o backupOptions) input() (in activities.BackupInput, err error) {
 		}
 	}
 	return activities.BackupInput{Source: activities.SourceSpec{Path: source, Kind: o.sourceKind, Name: o.name},
-		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, GiveUp: o.giveUp}, nil
+		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, GiveUp: o.giveUp, Interim: o.interim}, nil
 }
 
 // canonical follows links, so that one place has one name.

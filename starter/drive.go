@@ -8,9 +8,11 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"lightfast/activities"
 	"lightfast/engine"
+	"lightfast/internal/dial"
 	"lightfast/internal/exit"
 	"lightfast/internal/state"
 	"lightfast/internal/wire"
@@ -18,7 +20,8 @@ import (
 
 // job is one workflow that a command wants done.
 type job struct {
-	id       string // workflow id; also its task queue
+	id       string // workflow id
+	host     string // that does the work; "" for this one, or --on
 	workflow any
 	input    any
 	memo     map[string]any
@@ -31,6 +34,9 @@ type job struct {
 // What several processes share is the server; it lives in one of them. When
 // that one goes, whoever is left starts it again on the same file.
 func (a *app) drive(ctx context.Context, d *state.Dir, j job, s *screen, result any) (began bool, err error) {
+	if j.host == "" {
+		j.host = a.hostID(d)
+	}
 	for {
 		c, err := a.connect(ctx, d)
 		if err == nil {
@@ -42,6 +48,9 @@ func (a *app) drive(ctx context.Context, d *state.Dir, j job, s *screen, result 
 		}
 		if errors.Is(err, errServerGone) && ctx.Err() == nil {
 			continue
+		}
+		if temporal.IsCanceledError(err) && ctx.Err() == nil {
+			return began, &exit.Error{Code: exit.Canceled, What: "canceled", Do: "run the same command again: it goes on where it stopped"}
 		}
 		if ctx.Err() != nil {
 			return began, &exit.Error{Code: exit.Interrupted, What: "interrupted", Do: "run the same command again: it goes on where it stopped"}
@@ -59,6 +68,16 @@ type connection struct {
 	address string
 	ui      string
 	own     bool
+	cluster bool // the server is none of ours, and neither are its workers
+}
+
+// queueOf a job: in a cluster that of the host which has the library, else
+// the run's own, which whoever has its lock polls.
+func (c *connection) queueOf(j job) string {
+	if c.cluster {
+		return wire.HostQueue(j.host)
+	}
+	return j.id
 }
 
 // answerTime is how long another process may take to start or stop.
@@ -68,7 +87,7 @@ const answerTime = 10 * time.Second
 // stops a server: the end of its process does, which its database takes like
 // any kill -9, while an orderly stop costs a second (a fixed drain).
 func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
-	c := &connection{}
+	c := &connection{address: a.address, cluster: a.address != ""}
 	until := time.Now().Add(answerTime)
 	for c.address == "" {
 		e, err := a.startEngine(ctx, d)
@@ -91,10 +110,13 @@ func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
 				Do: "another lightfast holds it and does not answer; end that process"}
 		}
 	}
-	dial, cancel := context.WithTimeout(ctx, answerTime)
+	reach, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	var err error
-	c.client, err = engine.Dial(dial, c.address, engine.DialOptions{Identity: d.Host.ID, Log: a.log})
+	c.client, err = dial.Temporal(reach, c.address, dial.Options{Namespace: a.namespace, Identity: d.Host.ID, Log: quieten(a.log)})
+	if err != nil && c.cluster {
+		return c, &exit.Error{Code: exit.Failed, What: "Temporal", Err: err, Do: "check --address and --namespace"}
+	}
 	if err != nil && !c.own && ctx.Err() == nil {
 		err = errors.Join(errServerGone, err)
 	}
@@ -114,7 +136,7 @@ func (a *app) startEngine(ctx context.Context, d *state.Dir) (*engine.Engine, er
 
 // served reports whether the server is still there.
 func (c *connection) served(ctx context.Context, d *state.Dir) bool {
-	if c.own {
+	if c.own || c.cluster {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -136,7 +158,7 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 		return false, err
 	}
 	run, err := c.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: j.id, TaskQueue: j.id, Memo: j.memo,
+		ID: j.id, TaskQueue: c.queueOf(j), Memo: j.memo,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowTaskTimeout:      10 * time.Second,
 		EnableEagerStart:         true,
@@ -144,7 +166,7 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 	if err != nil {
 		return false, fmt.Errorf("start workflow: %w", err)
 	}
-	waiting, stop := context.WithCancel(ctx)
+	waiting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- run.Get(waiting, result) }()
@@ -159,6 +181,8 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 		select {
 		case err := <-done:
 			return w != nil, err
+		case <-ctx.Done():
+			return w != nil, a.interrupt(c, j.id, w, s, done)
 		case <-changed:
 		case <-tick.C:
 			if !c.served(ctx, d) {
@@ -177,6 +201,27 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 	}
 }
 
+// interrupt cancels the run that we have in hand and waits a while for its
+// end. One that another process has in hand goes on there.
+func (a *app) interrupt(c *connection, id string, w *shift, s *screen, done <-chan error) error {
+	if w == nil {
+		s.say("left; the run goes on in the process that works it off (`lightfast cancel` ends it)")
+		return context.Canceled
+	}
+	s.say("stopping in an orderly way; Ctrl-C again leaves at once")
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	if err := c.client.CancelWorkflow(ctx, id, ""); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Canceled
+	}
+}
+
 // shift is the time in which this process works a run off.
 type shift struct {
 	lock   *state.Lock
@@ -185,6 +230,9 @@ type shift struct {
 
 // take begins a shift if no living process is on one.
 func (a *app) take(ctx context.Context, c *connection, d *state.Dir, j job) (*shift, error) {
+	if c.cluster {
+		return nil, nil
+	}
 	lock, ok, err := d.TryLock(j.id)
 	if err != nil || !ok {
 		return nil, err
@@ -196,7 +244,7 @@ func (a *app) take(ctx context.Context, c *connection, d *state.Dir, j job) (*sh
 	if freed.Workflows > 0 {
 		a.log.Info("going on with a run", "workflow", j.id, "activities", freed.Activities, "tasks", freed.WorkflowTasks)
 	}
-	w, err := wire.NewWorker(ctx, c.client, j.id, d, a.options)
+	w, err := wire.NewWorker(ctx, c.client, c.queueOf(j), d, a.options)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}

@@ -14,6 +14,7 @@ import (
 
 	"lightfast/engine"
 	"lightfast/internal/budget"
+	"lightfast/internal/dial"
 	"lightfast/internal/exit"
 	"lightfast/internal/state"
 	"lightfast/internal/wire"
@@ -32,6 +33,9 @@ type app struct {
 	memory    string
 	caFile    string
 	uiPort    int
+	address   string
+	namespace string
+	on        string
 	logFile   string
 	logLevel  string
 	logFormat string
@@ -64,10 +68,13 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.memory, "memory", "256MiB", "`SIZE` of all buffers together")
 	f.StringVar(&a.caFile, "ca-file", "", "`FILE` with certificates to trust beside the system's")
 	f.IntVar(&a.uiPort, "ui-port", 0, "`PORT` of the Temporal UI on localhost (default: any free one)")
+	f.StringVar(&a.address, "address", "", "`HOST:PORT` of a Temporal cluster whose workers do the work (default: Temporal in this process)")
+	f.StringVar(&a.namespace, "namespace", dial.Namespace, "`NAME` of the namespace in that cluster")
+	f.StringVar(&a.on, "on", "", "`HOST` id of the worker that does the work (default: this host's)")
 	f.StringVar(&a.logFile, "log-file", "", "write the log to `FILE` (default: standard error)")
 	f.StringVar(&a.logLevel, "log-level", "warn", "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
-	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newStatusCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newVersionCmd(a))
+	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newVersionCmd(a))
 	usageErrors(root)
 	return root
 }
@@ -108,7 +115,7 @@ func (a *app) fromEnv(flags *pflag.FlagSet) (err error) {
 	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "LIGHTFAST_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if v, ok := values[name]; ok && !f.Changed && err == nil {
+		if v := values[name]; v != "" && !f.Changed && err == nil {
 			if setErr := flags.Set(f.Name, v); setErr != nil {
 				err = usage(fmt.Errorf("%s: %w", name, setErr), "")
 			}
@@ -155,6 +162,14 @@ func (a *app) openState() (*state.Dir, error) {
 		return nil, &exit.Error{Code: exit.Failed, What: "state directory " + a.stateDir, Err: err, Do: "choose another with --state"}
 	}
 	return d, nil
+}
+
+// hostID names the host that does the work.
+func (a *app) hostID(d *state.Dir) string {
+	if a.on != "" {
+		return a.on
+	}
+	return d.Host.ID
 }
 
 func usage(err error, do string) error {

@@ -97,11 +97,16 @@ func (s *screen) showUI(url string) {
 		return
 	}
 	s.ui = url
+	s.say("history and details: " + url + "/namespaces/lightfast/workflows")
+}
+
+// say prints a line above the live one.
+func (s *screen) say(line string) {
 	var w io.Writer = s.a.stderr
 	if s.live != nil {
 		w = s.live
 	}
-	fmt.Fprintln(w, "history and details:", url+"/namespaces/lightfast/workflows")
+	fmt.Fprintln(w, line)
 }
 
 // close leaves the terminal as it was.

@@ -30,6 +30,9 @@ every run of this state directory that no other process has in hand.`,
 }
 
 func (a *app) up(ctx context.Context, o upOptions) error {
+	if a.address != "" {
+		return usage(errors.New("up is for Temporal in this process"), "with a cluster, run lightfast-worker")
+	}
 	d, err := a.openState()
 	if err != nil {
 		return err

@@ -28,7 +28,9 @@ func BackupLibrary(ctx workflow.Context, in activities.BackupInput) (res activit
 		if err = workflow.ExecuteActivity(step(ctx, long), a.PrepareRun, in).Get(ctx, &p); err != nil {
 			return res, err
 		}
-		if err = workOff(ctx, p, activities.Store); err == nil {
+		interim := startInterims(ctx, p.Epoch, in.Interim)
+		err = workOff(ctx, p, activities.Store)
+		if interim(err); err == nil {
 			break
 		}
 		if !planLost(err) || try == planTries {
@@ -70,6 +72,7 @@ func RestoreSnapshot(ctx workflow.Context, in activities.RestoreInput) (res acti
 // local activities run, their workflow task stays open for seconds, and hours
 // of video must never hold the slots that small assets need.
 func workOff(ctx workflow.Context, p activities.Prepared, verb activities.Verb) error {
+	tellOfCancel(ctx, p.Epoch)
 	large := startLane(ctx, LaneLarge, "large", 1, p, verb)
 	small := startLane(ctx, LaneSmall, "small", 1, p, verb)
 	errSmall := small.Get(ctx, nil)
@@ -79,6 +82,18 @@ func workOff(ctx workflow.Context, p activities.Prepared, verb activities.Verb) 
 	}
 	// What lane small handed over at its end, when lane large had ended.
 	return startLane(ctx, LaneLarge, "large", 2, p, verb).Get(ctx, nil)
+}
+
+// tellOfCancel has a cancel reach the local activities at once: while one is
+// pending, its lane hears of nothing.
+func tellOfCancel(ctx workflow.Context, epoch activities.Epoch) {
+	var a *activities.Activities
+	free, _ := workflow.NewDisconnectedContext(ctx)
+	workflow.Go(free, func(free workflow.Context) {
+		ctx.Done().Receive(free, nil)
+		here := workflow.WithLocalActivityOptions(free, workflow.LocalActivityOptions{StartToCloseTimeout: 10 * time.Second})
+		_ = workflow.ExecuteLocalActivity(here, a.StopRun, epoch).Get(free, nil) // without it the cancel takes longer, no more
+	})
 }
 
 func startLane(ctx workflow.Context, lane any, name string, turn int, p activities.Prepared, verb activities.Verb) workflow.ChildWorkflowFuture {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ type library struct {
 	handOff map[int64]bool // small items that fail
 	away    map[int64]int  // how often the store is away for an item
 	lost    int            // how often the plan is lost
+	stopped bool
+	storing func(done int) // called by every store
 	ended   chan struct{}
 }
 
@@ -77,6 +80,12 @@ func (l *library) next(_ context.Context, in activities.NextInput) (refs []activ
 func (l *library) store(_ context.Context, in activities.ItemInput) (activities.Outcome, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stopped && in.Lane == activities.Small {
+		return activities.Stopped, nil
+	}
+	if l.storing != nil {
+		l.storing(len(l.done))
+	}
 	if l.away[in.Item] > 0 {
 		l.away[in.Item]--
 		return activities.StoreAway, nil
@@ -98,6 +107,11 @@ func (l *library) store(_ context.Context, in activities.ItemInput) (activities.
 // run executes BackupLibrary against l with the clock skipped.
 func run(t *testing.T, l *library) (*testsuite.TestWorkflowEnvironment, activities.BackupResult, error) {
 	t.Helper()
+	return runWith(t, l, func(*testsuite.TestWorkflowEnvironment) {})
+}
+
+func runWith(t *testing.T, l *library, prepare func(*testsuite.TestWorkflowEnvironment)) (*testsuite.TestWorkflowEnvironment, activities.BackupResult, error) {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(t.Output(), nil))))
 	env := suite.NewTestWorkflowEnvironment()
@@ -106,12 +120,19 @@ func run(t *testing.T, l *library) (*testsuite.TestWorkflowEnvironment, activiti
 	env.RegisterWorkflow(workflows.LaneSmall)
 	env.RegisterWorkflow(workflows.LaneLarge)
 	for name, f := range map[string]any{
-		"PrepareRun": l.prepare,
-		"NextAssets": l.next,
-		"StoreAsset": l.store,
-		"Commit":     func(context.Context, activities.Epoch) error { l.step("commit"); return nil },
-		"AwaitStore": func(context.Context, activities.Epoch) error { l.step("await"); return nil },
-		"BuildPages": func(context.Context, activities.Epoch) error { l.step("pages"); return nil },
+		"PrepareRun":  l.prepare,
+		"NextAssets":  l.next,
+		"StoreAsset":  l.store,
+		"Commit":      func(context.Context, activities.Epoch) error { l.step("commit"); return nil },
+		"AwaitStore":  func(context.Context, activities.Epoch) error { l.step("await"); return nil },
+		"BuildPages":  func(context.Context, activities.Epoch) error { l.step("pages"); return nil },
+		"InterimHead": func(context.Context, activities.InterimInput) error { l.step("interim"); return nil },
+		"StopRun": func(context.Context, activities.Epoch) error {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.stopped = true
+			return nil
+		},
 		"CommitHead": func(context.Context, activities.Epoch) (activities.BackupResult, error) {
 			l.step("head")
 			return activities.BackupResult{Snapshot: "s"}, nil
@@ -127,6 +148,7 @@ func run(t *testing.T, l *library) (*testsuite.TestWorkflowEnvironment, activiti
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
+	prepare(env)
 	env.ExecuteWorkflow(workflows.BackupLibrary, activities.BackupInput{})
 	if !env.IsWorkflowCompleted() {
 		t.Fatal("the workflow did not end")
@@ -241,5 +263,30 @@ func TestLostPlanIsMadeAnewThreeTimesAtMost(t *testing.T) {
 	}
 	if prepared != 3 {
 		t.Errorf("prepared %d times, want 3", prepared)
+	}
+}
+
+func TestCancelKeepsWhatIsDoneAndWritesNoHead(t *testing.T) {
+	l := newLibrary(4500, 5)
+	_, _, err := runWith(t, l, func(env *testsuite.TestWorkflowEnvironment) {
+		l.storing = func(done int) {
+			if done == 300 {
+				env.CancelWorkflow()
+			}
+		}
+	})
+	if !temporal.IsCanceledError(err) {
+		t.Fatalf("error = %v, want canceled", err)
+	}
+	if len(l.done) < 300 || len(l.done) > 4000 {
+		t.Errorf("%d items stored, want a part of them", len(l.done))
+	}
+	for _, want := range []string{"commit", "interim", "end"} {
+		if !slices.Contains(l.steps, want) {
+			t.Errorf("no step %s in %v", want, l.steps)
+		}
+	}
+	if slices.Contains(l.steps, "head") {
+		t.Error("a canceled run wrote a head")
 	}
 }

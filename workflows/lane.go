@@ -29,6 +29,8 @@ const (
 	// below where Temporal warns (temporal.md section 4).
 	assetsPerRun = 2000
 
+	cancelTime = 10 * time.Second // in which a cancel reaches a lane
+
 	// Window is how many large assets are in flight.
 	Window = 3
 )
@@ -53,13 +55,23 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 		if len(refs) == 0 {
 			return nil
 		}
-		n, away, err := ring(ctx, in, refs)
+		n, out, err := ring(ctx, in, refs)
 		if err != nil {
 			return err
 		}
 		done += n
-		commit := workflow.ExecuteActivity(step(ctx, short), a.Commit, in.Epoch)
-		if away {
+		free, _ := workflow.NewDisconnectedContext(ctx) // what is done is kept, also by a cancel
+		commit := workflow.ExecuteActivity(step(free, short), a.Commit, in.Epoch)
+		if out == activities.Stopped {
+			// The cancel that stopped them is on its way here, too.
+			if _, err := workflow.AwaitWithTimeout(free, cancelTime, func() bool { return ctx.Err() != nil }); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return worst(ctx.Err(), commit.Get(free, nil))
+		}
+		if out == activities.StoreAway {
 			if err := workflow.ExecuteActivity(step(ctx, long), a.AwaitStore, in.Epoch).Get(ctx, nil); err != nil {
 				return err
 			}
@@ -78,13 +90,15 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 }
 
 // ring runs refs, at most ringSize at once, until all are done, the batch has
-// lasted long enough, or the store has gone away.
-func ring(ctx workflow.Context, in LaneInput, refs []activities.Ref) (done int, away bool, err error) {
+// lasted long enough, or an outcome (the last such is returned) says that no
+// more should be started. What has begun ends, also when ctx is canceled.
+func ring(ctx workflow.Context, in LaneInput, refs []activities.Ref) (done int, halt activities.Outcome, err error) {
+	free, _ := workflow.NewDisconnectedContext(ctx)
 	var flight []workflow.Future
 	until := workflow.Now(ctx).Add(batchTime)
 	for len(refs) > 0 || len(flight) > 0 {
-		if len(refs) > 0 && len(flight) < ringSize && !away && err == nil && workflow.Now(ctx).Before(until) && ctx.Err() == nil {
-			flight = append(flight, runLocal(ctx, in, refs[0]))
+		if len(refs) > 0 && len(flight) < ringSize && halt == "" && err == nil && workflow.Now(ctx).Before(until) && ctx.Err() == nil {
+			flight = append(flight, runLocal(free, in, refs[0]))
 			refs = refs[1:]
 			continue
 		}
@@ -92,17 +106,16 @@ func ring(ctx workflow.Context, in LaneInput, refs []activities.Ref) (done int, 
 			break
 		}
 		var out activities.Outcome
-		if failed := flight[0].Get(ctx, &out); failed != nil && err == nil {
+		if failed := flight[0].Get(free, &out); failed != nil && err == nil {
 			err = failed
 		}
 		flight = flight[1:]
-		away = away || out == activities.StoreAway
+		if out == activities.StoreAway || out == activities.Stopped {
+			halt = out
+		}
 		done++
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	return done, away, err
+	return done, halt, err
 }
 
 func runLocal(ctx workflow.Context, in LaneInput, ref activities.Ref) workflow.Future {
