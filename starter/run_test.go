@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// background is a lightfast that goes on while the test does other things.
+type background struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	events chan map[string]any // closed at its end
+}
+
+func (p *place) begin(args ...string) *background {
+	p.t.Helper()
+	b := &background{t: p.t, events: make(chan map[string]any, 1000)}
+	b.cmd = exec.CommandContext(p.t.Context(), "lightfast", append(args, "--state", p.state, "--json")...)
+	b.cmd.Stderr = p.t.Output()
+	out, err := b.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := b.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		defer close(b.events)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var e map[string]any
+			if json.Unmarshal(lines.Bytes(), &e) == nil {
+				b.events <- e
+			}
+		}
+	}()
+	return b
+}
+
+// until waits for an event that f accepts.
+func (b *background) until(what string, f func(e map[string]any) bool) map[string]any {
+	b.t.Helper()
+	for {
+		select {
+		case e, ok := <-b.events:
+			if !ok {
+				b.t.Fatalf("ended before it was %s", what)
+			}
+			if f(e) {
+				return e
+			}
+		case <-time.After(time.Minute):
+			b.t.Fatalf("was not %s within a minute", what)
+		}
+	}
+}
+
+func (b *background) storing() {
+	b.t.Helper()
+	b.until("storing", func(e map[string]any) bool { return e["phase"] == "storing" })
+}
+
+// end waits for the process and returns its exit code.
+func (b *background) end() int {
+	b.t.Helper()
+	for range b.events {
+	}
+	b.cmd.Wait() // its code is what counts
+	return b.cmd.ProcessState.ExitCode()
+}
+
+// longPlace has so much to back up that a test can act while that goes on.
+func longPlace(t *testing.T) *place {
+	p := folderPlace(t, 1500)
+	for i := range 6 {
+		write(t, filepath.Join(p.source, "long", string(rune('a'+i))+".MOV"), 64<<20, uint64(i))
+	}
+	return p
+}
+
+func (p *place) runs() []map[string]any {
+	p.t.Helper()
+	ev, code := p.run("status")
+	if code != 0 {
+		p.t.Fatalf("status ended with %d", code)
+	}
+	return ev["run"]
+}
+
+func TestStatusShowsARunFromAnotherTerminal(t *testing.T) {
+	t.Parallel()
+	p := longPlace(t)
+	b := p.begin("backup", "--source", p.source, "--to", p.dest)
+	b.storing()
+	runs := p.runs()
+	if len(runs) != 1 || runs[0]["state"] != "running" || runs[0]["library"] != "Pictures" {
+		t.Errorf("runs = %v, want one, running", runs)
+	}
+	b.cmd.Process.Kill()
+	b.end()
+	deadline := time.Now().Add(time.Minute)
+	for runs[0]["state"] != "worker_lost" {
+		if time.Now().After(deadline) {
+			t.Fatalf("a minute after its death: %v, want worker_lost", runs)
+		}
+		runs = p.runs()
+	}
+	if done := number(t, runs[0], "progress", "assets", "total"); done == 0 {
+		t.Error("the last counters of the dead process are gone")
+	}
+	res := p.backup(0)
+	if res["resumed"] != true {
+		t.Error("the same command did not go on with the run")
+	}
+	if runs = p.runs(); runs[0]["state"] != "done" {
+		t.Errorf("state = %v, want done", runs[0]["state"])
+	}
+}
+
+func TestSecondCommandAttachesAndTakesOver(t *testing.T) {
+	t.Parallel()
+	p := longPlace(t)
+	first := p.begin("backup", "--source", p.source, "--to", p.dest)
+	first.storing()
+	second := p.begin("backup", "--source", p.source, "--to", p.dest, "--no-follow")
+	second.storing() // as it hears from the first one
+	first.cmd.Process.Kill()
+	first.end()
+	res := second.until("done", func(e map[string]any) bool { return e["event"] == "result" })
+	if code := second.end(); code != 0 {
+		t.Errorf("the second command ended with %d, want 0", code)
+	}
+	if total := number(t, res, "assets", "total"); total != 1507 {
+		t.Errorf("total = %d, want 1507", total)
+	}
+	p.restore(0)
+	sameTree(t, p.source, p.out)
+}
+
+func TestCancelAndInterruptAreOrderlyAndLeaveAnInterimSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		end  func(p *place, b *background)
+		code int
+	}{
+		{"cancel", func(p *place, _ *background) {
+			if _, code := p.run("cancel"); code != 0 {
+				p.t.Errorf("cancel ended with %d, want 0", code)
+			}
+		}, 8},
+		{"interrupt", func(p *place, b *background) { b.cmd.Process.Signal(syscall.SIGINT) }, 130},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := longPlace(t)
+			b := p.begin("backup", "--source", p.source, "--to", p.dest)
+			b.until("storing something", func(e map[string]any) bool {
+				return e["phase"] == "storing" && number(t, e, "assets", "done") > 0
+			})
+			tt.end(p, b)
+			if code := b.end(); code != tt.code {
+				t.Errorf("backup ended with %d, want %d", code, tt.code)
+			}
+			// On another machine, what is done can be restored by name.
+			if err := os.Rename(p.state, p.state+".gone"); err != nil {
+				t.Fatal(err)
+			}
+			p.restore(0)
+			want, got := tree(t, p.source), tree(t, p.out)
+			if len(got) == 0 || len(got) == len(want) {
+				t.Errorf("%d of %d files restored from the interim snapshot, want a part", len(got), len(want))
+			}
+			for name := range got {
+				if got[name] != want[name] {
+					t.Errorf("%s differs", name)
+				}
+			}
+			if err := os.RemoveAll(p.state); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(p.state+".gone", p.state); err != nil {
+				t.Fatal(err)
+			}
+			if res := p.backup(0); res["resumed"] != true {
+				t.Error("the same command did not go on")
+			}
+		})
+	}
+}
