@@ -63,6 +63,7 @@ func number(t *testing.T, e map[string]any, keys ...string) int64 {
 type place struct {
 	t                        *testing.T
 	source, dest, state, out string
+	env                      []string // of its commands, beside our own
 }
 
 func newPlace(t *testing.T) *place {
@@ -75,6 +76,7 @@ func newPlace(t *testing.T) *place {
 func (p *place) run(args ...string) (events, int) {
 	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), "lightfast", append(args, "--state", p.state, "--json")...)
+	cmd.Env = append(os.Environ(), p.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, p.t.Output()
 	err := cmd.Run()

@@ -3,138 +3,123 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
-	"golang.org/x/sys/unix"
 )
 
-// Server is a real S3 server that runs until its test ends, with an empty
-// disk of its own.
+// Server is a real S3 server at work.
 type Server struct {
 	Endpoint             string // URL
 	AccessKey, SecretKey string
 	Process              *os.Process // to stop, continue or kill
 }
 
-// MinIO builds (once) and starts a MinIO server.
+// MinIO builds (once) and starts a MinIO server that runs until its test ends,
+// with an empty disk of its own.
 func MinIO(t testing.TB) Server {
 	t.Helper()
-	bin := build(t, "minio", "github.com/minio/minio")
-	return start(t, func(addr, key, secret string) *exec.Cmd {
-		cmd := exec.Command(bin, "server", "--quiet", "--address", addr, t.TempDir())
+	return forTest(t, StartMinIO)
+}
+
+// Versitygw is MinIO with a versitygw server on a folder.
+func Versitygw(t testing.TB) Server {
+	t.Helper()
+	return forTest(t, StartVersitygw)
+}
+
+func forTest(t testing.TB, start func(context.Context, string, *slog.Logger) (Server, func(), error)) Server {
+	t.Helper()
+	s, stop, err := start(t.Context(), t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return s
+}
+
+// StartMinIO builds (once) and starts a MinIO server that keeps its data in
+// the folder data, on a free port. It runs until stop, not until ctx ends.
+func StartMinIO(ctx context.Context, data string, log *slog.Logger) (_ Server, stop func(), err error) {
+	bin, err := build(ctx, "minio", "github.com/minio/minio", log)
+	if err != nil {
+		return Server{}, nil, err
+	}
+	return start(ctx, log, func(s Server, addr string) *exec.Cmd {
+		cmd := exec.Command(bin, "server", "--quiet", "--address", addr, data)
 		cmd.Env = append(os.Environ(),
-			"MINIO_ROOT_USER="+key, "MINIO_ROOT_PASSWORD="+secret,
+			"MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 			"MINIO_CI_CD=1") // else it refuses tmpfs and the disk of the system
 		return cmd
 	})
 }
 
-// Versitygw builds (once) and starts a versitygw server on a folder.
-func Versitygw(t testing.TB) Server {
-	t.Helper()
-	bin := build(t, "versitygw", "github.com/versity/versitygw/cmd/versitygw")
-	return start(t, func(addr, key, secret string) *exec.Cmd {
-		cmd := exec.Command(bin, "--quiet", "--port", addr, "posix", t.TempDir())
-		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+key, "ROOT_SECRET_KEY="+secret)
+// StartVersitygw is StartMinIO for versitygw.
+func StartVersitygw(ctx context.Context, data string, log *slog.Logger) (_ Server, stop func(), err error) {
+	bin, err := build(ctx, "versitygw", "github.com/versity/versitygw/cmd/versitygw", log)
+	if err != nil {
+		return Server{}, nil, err
+	}
+	return start(ctx, log, func(s Server, addr string) *exec.Cmd {
+		cmd := exec.Command(bin, "--quiet", "--port", addr, "posix", data)
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
 		return cmd
 	})
 }
 
-// build returns the path of the server of tools/name, in bin/tools of the
-// module, and builds it if that is missing or older than its go.sum. Packages
-// that are tested at the same time build once.
-func build(t testing.TB, name, pkg string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatalf("go env GOMOD: %v", err)
-	}
-	root := filepath.Dir(strings.TrimSpace(string(out)))
-	tool, bin := filepath.Join(root, "tools", name), filepath.Join(root, "bin", "tools", name)
-	if err := os.MkdirAll(filepath.Dir(bin), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.OpenFile(bin+".lock", os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	sum, err := os.Stat(filepath.Join(tool, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have, err := os.Stat(bin); err == nil && have.ModTime().After(sum.ModTime()) {
-		return bin
-	}
-	t.Logf("building %s once into %s: about ten minutes on two cores, seconds with a warm build cache", name, bin)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-C", tool, "-trimpath", "-ldflags", "-s -w", "-o", bin+".new", pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
-	}
-	if err := os.Rename(bin+".new", bin); err != nil {
-		t.Fatal(err)
-	}
-	return bin
-}
-
 // start runs a server on a free port and waits until it serves. Another
 // process may take the port in between: then it tries the next.
-func start(t testing.TB, command func(addr, key, secret string) *exec.Cmd) Server {
-	t.Helper()
+func start(ctx context.Context, log *slog.Logger, command func(s Server, addr string) *exec.Cmd) (_ Server, stop func(), err error) {
 	s := Server{AccessKey: "lightfast", SecretKey: "lightfast-secret"}
 	for range 3 {
-		addr := freePort(t)
+		addr, err := freePort()
+		if err != nil {
+			return Server{}, nil, err
+		}
 		s.Endpoint = "http://" + addr
-		cmd := command(addr, s.AccessKey, s.SecretKey)
-		var log bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &log, &log
+		cmd := command(s, addr)
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &said, &said
 		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+			return Server{}, nil, err
 		}
 		gone := make(chan struct{})
 		go func() { cmd.Wait(); close(gone) }()
 		stop := func() { cmd.Process.Kill(); <-gone }
-		if waitReady(t, addr, s, gone) {
+		if err = waitReady(ctx, addr, s, gone); err == nil {
 			s.Process = cmd.Process
-			t.Cleanup(stop)
-			return s
+			return s, stop, nil
 		}
 		stop()
-		t.Logf("%s did not start:\n%s", cmd.Path, log.String())
+		log.Warn("a server did not start", "server", cmd.Path, "err", err, "output", said.String())
 	}
-	t.Fatal("the server does not start")
-	return s
+	return Server{}, nil, errors.New("the server does not start")
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
+func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer l.Close()
-	return l.Addr().String()
+	return l.Addr().String(), nil
 }
 
-// waitReady reports whether the server lists its buckets before the process is
-// gone or a minute is over. MinIO's health page says ready before it is.
-func waitReady(t testing.TB, addr string, s Server, gone <-chan struct{}) bool {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+// waitReady returns when the server lists its buckets, and fails when the
+// process is gone or a minute is over. MinIO's health page says ready before
+// it is.
+func waitReady(ctx context.Context, addr string, s Server, gone <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	c, err := minio.New(addr, &minio.Options{
 		Creds:      credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""),
@@ -143,20 +128,21 @@ func waitReady(t testing.TB, addr string, s Server, gone <-chan struct{}) bool {
 		Transport:  &http.Transport{DisableKeepAlives: true},
 	})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := c.ListBuckets(ctx); err == nil {
-			return true
+		_, err := c.ListBuckets(ctx)
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-gone:
-			return false
+			return errors.New("its process has ended")
 		case <-ctx.Done():
-			return false
+			return fmt.Errorf("it does not serve: %w", err)
 		}
 	}
 }
