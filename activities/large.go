@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/minio/crc64nvme"
-	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 
 	"lightfast/manifest"
@@ -108,7 +106,6 @@ func (s *storing) passOne(ctx context.Context, source string, res photos.Resourc
 		if off%u.PartSize == 0 || off == u.Size {
 			u.PartCRC = append(u.PartCRC, part.Sum64())
 			part.Reset()
-			activity.RecordHeartbeat(ctx, "hashed", off)
 		}
 		if err := ctx.Err(); err != nil {
 			return u, err
@@ -146,7 +143,10 @@ func (s *storing) passTwo(ctx context.Context, source string, res photos.Resourc
 	if err != nil {
 		return err
 	}
-	if parts, err = s.sendParts(ctx, r, u, parts); err != nil {
+	parts, err = s.sendParts(ctx, r, u, parts)
+	if errors.Is(err, photos.ErrChanged) {
+		return s.abort(ctx, source, u, err)
+	} else if err != nil {
 		return s.forgetIfGone(ctx, source, u, err)
 	}
 	if err := r.Unchanged(); err != nil {
@@ -219,7 +219,6 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 	for _, p := range have {
 		all[p.Number-1] = p
 	}
-	var mu sync.Mutex // guards s.out and the heartbeat
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partsInFlight)
 	for i := range all {
@@ -229,20 +228,33 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 		g.Go(func() error {
 			n := i + 1
 			p, err := s.openRun.store.PutPart(gctx, u.Upload, n, r, int64(i)*u.PartSize, u.lengthOf(n), u.PartCRC[i])
-			if err != nil {
+			if errors.Is(err, objectstore.Checksum) {
+				return u.whose(r, n, err)
+			} else if err != nil {
 				return err
 			}
 			all[i] = p
-			mu.Lock()
-			defer mu.Unlock()
+			s.answered()
 			s.a.Progress.sent(p.Size)
-			activity.RecordHeartbeat(ctx, "sent", n)
 			// At once in the catalog: a process that dies must not make the
 			// figures of the run forget what it sent.
-			return s.a.Catalog.AddSent(gctx, s.epoch, s.item, p.Size)
+			return s.a.Catalog.AddSent(ctx, s.epoch, s.item, p.Size)
 		})
 	}
 	return all, g.Wait()
+}
+
+// whose says whether a part that the store refused was spoilt on its way,
+// which another try may mend, or is not what pass one read.
+func (u uploadDoc) whose(r photos.Reader, n int, refused error) error {
+	h := crc64nvme.New()
+	if _, err := io.Copy(h, io.NewSectionReader(r, int64(n-1)*u.PartSize, u.lengthOf(n))); err != nil {
+		return err
+	}
+	if h.Sum64() == u.PartCRC[n-1] {
+		return refused
+	}
+	return fmt.Errorf("%w (%w)", photos.ErrChanged, refused)
 }
 
 // forgetIfGone lets the next attempt begin anew where the store does not know

@@ -29,7 +29,7 @@ type NextInput struct {
 
 // NextAssets returns what a lane has still to do, best first; none ends it.
 func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error) {
-	if _, err := a.run(ctx, in.Epoch); err != nil {
+	if _, err := a.Catalog.Run(ctx, in.Epoch); err != nil {
 		return nil, toTemporal(err)
 	}
 	items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)

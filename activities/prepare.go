@@ -110,8 +110,13 @@ func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (boo
 	if err != nil || last.State != catalog.AtWork || last.Library != r.lib || doc.Repository != r.doc.Repository {
 		return false, err
 	}
+	doc.Accept, doc.GiveUp = r.doc.Accept, r.doc.GiveUp // as asked for now
 	r.epoch, r.doc = last.Epoch, doc
-	return true, nil
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return false, err
+	}
+	return true, a.Catalog.SetRun(ctx, r.epoch, catalog.AtWork, b)
 }
 
 // plan scans. Run id and time of the head are drawn here and kept, so that

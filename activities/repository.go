@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (a *Activities) reachStore(ctx context.Context, dest string) (objectstore.S
 		switch {
 		case err == nil:
 			return s, nil
-		case !objectstore.ClassOf(err).Retry():
+		case !isAway(err):
 			return nil, RepositoryEnd(dest, err)
 		case time.Now().After(until):
 			return nil, &exit.Error{Code: exit.Destination, What: "destination " + dest, Err: err,
@@ -156,28 +157,30 @@ func putSame(ctx context.Context, s objectstore.Store, key string, body []byte, 
 	return err
 }
 
-// learnParent makes a catalog that knows nothing of a library learn its
-// newest snapshot from the repository: after the state directory was lost,
-// what is stored must neither be sent again nor be forgotten.
+// learnParent makes a catalog that is behind learn the newest snapshot of a
+// library from the repository: after the state directory was lost or rolled
+// back, what is stored must neither be sent again nor be forgotten.
 func (a *Activities) learnParent(ctx context.Context, r *openRun, lib catalog.Library) error {
-	if lib.Snapshot != "" {
-		return nil
-	}
-	head, ok, err := newestHead(ctx, r.store, r.doc.Library.ID)
-	if err != nil || !ok {
+	head, ok, err := a.newestHead(ctx, r.store, r.doc.Library.ID)
+	if err != nil || !ok || head.ID <= lib.Snapshot { // ids begin with the time
 		return RepositoryEnd(r.doc.Dest, err)
 	}
+	a.Log.Info("learning a snapshot that this host does not know", "snapshot", head.ID)
 	run, err := a.Catalog.StartRun(ctx, catalog.Run{Library: r.lib, Workflow: "learn/" + head.ID, Doc: []byte("{}")})
 	if err != nil {
 		return err
 	}
-	scan, err := a.Catalog.NewScan(ctx, run, r.lib)
+	scan, err := a.Catalog.NewScan(ctx, run, r.repo, r.lib)
 	if err != nil {
 		return err
 	}
 	defer scan.Close()
 	for _, ref := range head.Pages {
-		if err := a.learnPage(ctx, r, scan, ref); err != nil {
+		err := a.learnPage(ctx, r, scan, ref)
+		if _, damaged := errors.AsType[*manifest.DamagedError](err); damaged || errors.Is(err, objectstore.NotFound) {
+			// What it lists is read again: that must not wait for a repair.
+			a.Log.Warn("a page is damaged", "page", ref.SHA256, "err", err)
+		} else if err != nil {
 			return RepositoryEnd(r.doc.Dest, err)
 		}
 	}
@@ -197,11 +200,10 @@ func (a *Activities) learnPage(ctx context.Context, r *openRun, scan *catalog.Sc
 		if err != nil {
 			return err
 		}
+		var blobs []catalog.Blob
 		for _, res := range asset.Resources {
 			if res.Stored() && res.Key != "" {
-				if err := a.Catalog.AddBlob(ctx, r.repo, blobOf(res)); err != nil {
-					return err
-				}
+				blobs = append(blobs, blobOf(res))
 			}
 		}
 		known, err := scan.Known(ctx, asset.ID)
@@ -211,7 +213,7 @@ func (a *Activities) learnPage(ctx context.Context, r *openRun, scan *catalog.Sc
 		// What the source showed then is not in a page: an empty document
 		// makes the next scan compare and keep.
 		if err := scan.Put(ctx, catalog.Scanned{Known: known, Name: asset.ID, Added: asset.Added, Orphan: asset.Orphan,
-			Doc: []byte("{}"), Digest: []byte{}, Row: line, Figures: figures(asset), State: catalog.Done}); err != nil {
+			Doc: []byte("{}"), Digest: []byte{}, Row: line, Figures: figures(asset), State: catalog.Done, Blobs: blobs}); err != nil {
 			return err
 		}
 	}
@@ -227,31 +229,30 @@ func blobOf(res manifest.Resource) catalog.Blob {
 }
 
 // newestHead returns the newest complete head of a library that can be read.
-func newestHead(ctx context.Context, s objectstore.Store, library string) (h manifest.Head, ok bool, err error) {
-	key := ""
+func (a *Activities) newestHead(ctx context.Context, s objectstore.Store, library string) (h manifest.Head, ok bool, err error) {
+	var keys []string
 	for info, err := range s.List(ctx, manifest.SnapshotPrefix+manifest.LibraryKey(library)+"/") {
 		if err != nil {
 			return h, false, err
 		}
 		if _, _, ok := manifest.ParseHeadKey(info.Key); ok {
-			key = info.Key // ids begin with the time: the last is the newest
+			keys = append(keys, info.Key)
 		}
 	}
-	if key == "" {
-		return h, false, nil
+	for _, key := range slices.Backward(keys) { // ids begin with the time
+		h, err = ReadHead(ctx, s, key)
+		if _, damaged := errors.AsType[*manifest.DamagedError](err); !damaged {
+			return h, err == nil, err
+		}
+		a.Log.Warn("a head is damaged; an older one stands in for it", "key", key, "err", err)
 	}
-	h, err = ReadHead(ctx, s, key)
-	return h, err == nil, err
+	return manifest.Head{}, false, nil
 }
 
-// accepted reports whether the user takes a reason for no hole.
+// hole reports whether an absence for reason makes the backup incomplete:
+// what the user accepts does not.
 func (d runDoc) hole(reason string) bool {
-	for _, a := range d.Accept {
-		if a == reason {
-			return false
-		}
-	}
-	return photos.Reason(reason).Hole()
+	return !slices.Contains(d.Accept, reason) && photos.Reason(reason).Hole()
 }
 
 func decodeUploads(docs [][]byte) ([]objectstore.Upload, error) {

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -33,22 +34,32 @@ func (r row) build() (manifest.Asset, error) {
 		return manifest.Asset{}, fmt.Errorf("metadata of %s: %w", r.asset.ID, err)
 	}
 	out := manifest.Asset{ID: string(r.asset.ID), Orphan: r.asset.Orphan, Added: r.asset.Added, Metadata: meta}
-	match := newMatcher(r.old)
+	m := pair(r.old, r.asset.Resources)
 	for i, res := range r.asset.Resources {
-		old := match.take(res)
+		old := m.of[i]
 		fresh, read := r.fresh[i]
 		switch {
-		case read && shrunk(fresh, old):
-			// A file cut down to nothing is damage; the page keeps both.
-			out.Resources = append(out.Resources, fresh, r.keep(*old, string(photos.SizeMismatch)))
+		case read && worse(fresh, old):
+			// A file cut down to nothing is damage: the page keeps both, beside
+			// each other and under one name, which is how pair knows them.
+			was := *old
+			was.Name, was.NameRaw, was.Path, was.PathRaw = fresh.Name, fresh.NameRaw, fresh.Path, fresh.PathRaw
+			out.Resources = append(out.Resources, fresh, r.keep(was, damage(fresh)))
 		case read:
 			out.Resources = append(out.Resources, fresh)
 		case old == nil:
 			out.Resources = append(out.Resources, r.absent(i, res))
+		case res.Present() && r.unread[i] == "" && unchanged(old, res):
+			out.Resources = append(out.Resources, renew(*old, res))
 		case res.Present() && r.unread[i] == "":
 			out.Resources = append(out.Resources, *old) // as it was, until it is read
 		default:
 			out.Resources = append(out.Resources, r.keep(*old, string(r.reason(i, res))))
+		}
+		for _, spare := range m.spare[i] {
+			if !read || worse(fresh, &spare) {
+				out.Resources = append(out.Resources, spare)
+			}
 		}
 	}
 	return out, nil
@@ -78,8 +89,33 @@ func (r row) keep(old manifest.Resource, why string) manifest.Resource {
 	return old
 }
 
-func shrunk(fresh manifest.Resource, old *manifest.Resource) bool {
-	return old != nil && fresh.Size == 0 && old.Size > 0
+// worse reports whether what was read must not take the place of what is
+// stored: a file shrunk to nothing, or one that is not what the library says
+// of it where the stored one was.
+func worse(fresh manifest.Resource, old *manifest.Resource) bool {
+	if old == nil || *fresh.SHA256 == *old.SHA256 {
+		return false
+	}
+	good := old.Warning == "" || old.Since != ""
+	return fresh.Size == 0 || fresh.Warning != "" && good && fresh.Fingerprint == old.Fingerprint
+}
+
+func damage(fresh manifest.Resource) string {
+	if fresh.Warning != "" {
+		return fresh.Warning
+	}
+	return string(photos.SizeMismatch)
+}
+
+// renew describes what is stored of res as the library shows it now.
+func renew(old manifest.Resource, res photos.Resource) manifest.Resource {
+	m := describe(res)
+	m.SHA256, m.Size, m.Key, m.Encoding, m.StoredSize, m.Inline = old.SHA256, old.Size, old.Key, old.Encoding, old.StoredSize, old.Inline
+	m.Extra = old.Extra
+	if m.Warning == "" && old.Warning == string(photos.FingerprintMismatch) {
+		m.Warning = old.Warning // the bytes are the same, and so is what they fail
+	}
+	return m
 }
 
 // describe says of a resource all but where its content is.
@@ -90,44 +126,60 @@ func describe(r photos.Resource) manifest.Resource {
 	}
 }
 
-// matcher finds what is stored of a resource under its name of today.
-type matcher struct {
-	stored []manifest.Resource
+// pairs says what is stored of each resource of an asset: of holds one or
+// nil, spare what was kept beside it because a later reading was worse.
+type pairs struct {
+	of    []*manifest.Resource
+	spare [][]manifest.Resource
 }
 
-func newMatcher(a manifest.Asset) *matcher {
-	m := &matcher{}
-	for _, r := range a.Resources {
-		if r.Stored() {
-			m.stored = append(m.stored, r)
-		}
-	}
-	return m
-}
-
-// take returns the stored resource of the same role and path, else of the
-// same role and name, else the next one of that role: paths of absent files
-// are not always known. What is taken is not offered again.
-func (m *matcher) take(r photos.Resource) *manifest.Resource {
-	for _, same := range []func(manifest.Resource) bool{
-		func(o manifest.Resource) bool { return o.Path == r.Path && r.Path != "" },
-		func(o manifest.Resource) bool { return o.Name == r.Name },
-		func(manifest.Resource) bool { return r.Path == "" || !r.Present() },
+// pair finds what is stored of resources under their names of today: of the
+// same role, the same path first, then the same name, then what is left in
+// order, because paths and names change. Nothing is given to two. What is
+// stored beyond that, of a file that its library lists no more, is let go.
+func pair(a manifest.Asset, resources []photos.Resource) pairs {
+	p := pairs{make([]*manifest.Resource, len(resources)), make([][]manifest.Resource, len(resources))}
+	left := slices.DeleteFunc(slices.Clone(a.Resources), func(o manifest.Resource) bool { return !o.Stored() })
+	for _, same := range []func(manifest.Resource, photos.Resource) bool{
+		samePath,
+		func(o manifest.Resource, r photos.Resource) bool { return o.Name == r.Name },
+		func(manifest.Resource, photos.Resource) bool { return true },
 	} {
-		i := slices.IndexFunc(m.stored, func(o manifest.Resource) bool { return o.Role == string(r.Role) && same(o) })
-		if i >= 0 {
-			found := m.stored[i]
-			m.stored = slices.Delete(m.stored, i, i+1)
-			return &found
+		for i, r := range resources {
+			if p.of[i] != nil {
+				continue
+			}
+			at := slices.IndexFunc(left, func(o manifest.Resource) bool { return o.Role == string(r.Role) && same(o, r) })
+			if at < 0 {
+				continue
+			}
+			found := left[at]
+			p.of[i] = &found
+			left = slices.Delete(left, at, at+1)
+			// A page has a spare behind the one that it stands in for.
+			for at < len(left) && left[at].Since != "" && beside(left[at], found) {
+				p.spare[i] = append(p.spare[i], left[at])
+				left = slices.Delete(left, at, at+1)
+			}
 		}
 	}
-	return nil
+	return p
 }
 
-// unchanged reports whether old is surely the content of r, by size, time and
-// Apple's fingerprint, so that it need not be read again.
+func samePath(o manifest.Resource, r photos.Resource) bool {
+	return r.Path != "" && o.Path == r.Path && bytes.Equal(o.PathRaw, r.PathRaw)
+}
+
+// beside reports whether two stored contents are those of one file.
+func beside(a, b manifest.Resource) bool {
+	return a.Path != "" && a.Role == b.Role && a.Path == b.Path && bytes.Equal(a.PathRaw, b.PathRaw) && a.Name == b.Name
+}
+
+// unchanged reports whether old is surely the content of r, by path, size,
+// time and Apple's fingerprint, so that it need not be read again.
 func unchanged(old *manifest.Resource, r photos.Resource) bool {
-	return old != nil && old.Since == "" && old.Size == r.Size && old.ModTime == r.ModTime && r.ModTime != 0 && old.Fingerprint == r.Fingerprint
+	return old != nil && old.Since == "" && samePath(*old, r) && old.Size == r.Size &&
+		old.ModTime == r.ModTime && r.ModTime != 0 && old.Fingerprint == r.Fingerprint
 }
 
 // figures sums a row for the catalog.

@@ -28,7 +28,7 @@ type scanner struct {
 // scanLibrary streams the library of a run into the catalog.
 func (a *Activities) scanLibrary(ctx context.Context, r *openRun) error {
 	a.Progress.setPhase(Scanning)
-	scan, err := a.Catalog.NewScan(ctx, r.epoch, r.lib)
+	scan, err := a.Catalog.NewScan(ctx, r.epoch, r.repo, r.lib)
 	if err != nil {
 		return err
 	}
@@ -108,12 +108,16 @@ func (s *scanner) before(ctx context.Context, known catalog.Known, now photos.As
 }
 
 // toRead returns the bytes that an activity would have to read, and whether
-// there must be one. Where nothing can be read there is nothing to do.
-func toRead(asset photos.Asset, old manifest.Asset, all bool) (size int64, must bool) {
-	match := newMatcher(old)
-	for _, r := range asset.Resources {
-		o := match.take(r)
-		if r.Present() && (all || !unchanged(o, r)) {
+// there must be one, which look asks for. Where nothing is present there is
+// nothing to do.
+func toRead(asset photos.Asset, old manifest.Asset, look bool) (size int64, must bool) {
+	m := pair(old, asset.Resources)
+	for i, r := range asset.Resources {
+		if !r.Present() {
+			continue
+		}
+		must = must || look
+		if !unchanged(m.of[i], r) {
 			size += max(r.Size, 0)
 			must = true
 		}

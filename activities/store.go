@@ -57,6 +57,11 @@ const mostTries = 4
 // writes the asset's row. Lane small runs it as a local activity, lane large
 // as a regular one with heartbeats and retries.
 func (a *Activities) StoreAsset(ctx context.Context, in ItemInput) (Outcome, error) {
+	return a.once(ctx, in, a.storeAsset)
+}
+
+// once does what an item of a plan asks for, unless it is done.
+func (a *Activities) once(ctx context.Context, in ItemInput, f func(context.Context, *openRun, ItemInput) (int64, error)) (Outcome, error) {
 	if in.Lane != Small {
 		// By the clock, not by the part: on a slow line one takes minutes.
 		defer heartbeat(ctx)()
@@ -74,7 +79,7 @@ func (a *Activities) StoreAsset(ctx context.Context, in ItemInput) (Outcome, err
 	if state != catalog.ToDo { // done by an attempt that nobody heard of
 		return OutcomeDone, nil
 	}
-	return a.work(ctx, r, in, a.storeAsset)
+	return a.work(ctx, r, in, f)
 }
 
 // work runs one item, and tells its lane what became of it.

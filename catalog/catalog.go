@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"sync"
 
 	"lightfast/internal/sqlite"
@@ -44,8 +45,22 @@ type write struct {
 // ErrNewer means that a newer program has migrated the catalog.
 var ErrNewer = errors.New("catalog was made by a newer version of lightfast")
 
-// Open opens or creates the catalog at path.
+// Open opens or creates the catalog at path. One that is damaged is set aside
+// as path.damaged: the next run learns anew from the repository.
 func Open(ctx context.Context, path string) (*Catalog, error) {
+	c, err := open(ctx, path)
+	if !sqlite.IsDamaged(err) {
+		return c, err
+	}
+	for _, part := range []string{"", "-wal", "-shm"} {
+		if err := os.Rename(path+part, path+".damaged"+part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("set a damaged catalog aside: %w", err)
+		}
+	}
+	return open(ctx, path)
+}
+
+func open(ctx context.Context, path string) (*Catalog, error) {
 	db, err := sqlite.Open(path, sqlite.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open catalog %s: %w", path, err)

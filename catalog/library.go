@@ -91,11 +91,6 @@ func (c *Catalog) Blob(ctx context.Context, repo RepositoryID, hash [32]byte) (b
 	return b, err == nil, err
 }
 
-// AddBlob notes that the store has acknowledged a content.
-func (c *Catalog) AddBlob(ctx context.Context, repo RepositoryID, b Blob) error {
-	return c.write(ctx, func(tx *sql.Tx) error { return addBlob(tx, repo, b) })
-}
-
 func addBlob(tx *sql.Tx, repo RepositoryID, b Blob) error {
 	_, err := tx.Exec(`INSERT INTO blob (repository, hash, size, key, encoding, stored_size) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`, repo, b.Hash[:], b.Size, b.Key, b.Encoding, b.StoredSize)

@@ -20,10 +20,10 @@ const (
 // the one that the plan was made in.
 var ErrNoPlan = errors.New("the plan of this run is not in the catalog")
 
-// Run is one backup or restore.
+// Run is one backup, restore or verify.
 type Run struct {
 	Epoch    Epoch
-	Library  LibraryID // 0 for a restore
+	Library  LibraryID // 0 for a restore or verify
 	Workflow string
 	State    string
 	Doc      []byte // opaque
@@ -37,6 +37,8 @@ func (c *Catalog) StartRun(ctx context.Context, r Run) (epoch Epoch, err error) 
 			`DELETE FROM plan WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
 			`DELETE FROM item WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
 			`DELETE FROM run_page WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
+			`DELETE FROM name WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
+			`DELETE FROM object WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
 			`DELETE FROM run WHERE workflow = ?`,
 		} {
 			if _, err := tx.Exec(q, r.Workflow); err != nil {
@@ -89,7 +91,7 @@ func (c *Catalog) FinishBackup(ctx context.Context, e Epoch, l LibraryID, snapsh
 
 // Item of a plan: one asset with something to do.
 type Item struct {
-	Item  int64 // the asset's row, or a number of AddItems
+	Item  int64 // the asset's row, or a number of PlanItems
 	Lane  string
 	Rank  int64 // higher comes first
 	Name  string
@@ -105,23 +107,6 @@ const (
 	Done
 	Failed
 )
-
-// AddItems plans n documents at once, numbered from first: a restore.
-func (c *Catalog) AddItems(ctx context.Context, e Epoch, first int64, items []Item, docs [][]byte) error {
-	return c.write(ctx, func(tx *sql.Tx) error {
-		for i, it := range items {
-			n := first + int64(i)
-			if _, err := tx.Exec(`INSERT INTO item (epoch, item, doc) VALUES (?, ?, ?)`, e, n, docs[i]); err != nil {
-				return err
-			}
-			it.Item = n
-			if err := plan(tx, e, it); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
 
 func plan(tx *sql.Tx, e Epoch, it Item) error {
 	_, err := tx.Exec(`INSERT INTO plan (epoch, item, lane, rank, name, size) VALUES (?, ?, ?, ?, ?, ?)
@@ -206,8 +191,20 @@ func setItem(tx *sql.Tx, e Epoch, item int64, o Outcome) error {
 // AddSent counts bytes that left for the store before their item is done, so
 // that what a killed process sent is counted too.
 func (c *Catalog) AddSent(ctx context.Context, e Epoch, item, n int64) error {
+	return c.AddPartial(ctx, e, 0, item, nil, Outcome{Sent: n})
+}
+
+// AddPartial records what the store has acknowledged of an item that is still
+// to do: nothing of it is sent again. State and Error of o are not looked at.
+func (c *Catalog) AddPartial(ctx context.Context, e Epoch, repo RepositoryID, item int64, blobs []Blob, o Outcome) error {
 	return c.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`UPDATE plan SET sent = sent + ? WHERE epoch = ? AND item = ?`, n, e, item)
+		for _, b := range blobs {
+			if err := addBlob(tx, repo, b); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(`UPDATE plan SET sent = sent + ?, fresh = fresh + ?, known = known + ?, bytes = bytes + ? WHERE epoch = ? AND item = ?`,
+			o.Sent, o.Fresh, o.Known, o.Bytes, e, item)
 		return err
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"lightfast/engine"
+	"lightfast/internal/dial"
 	"lightfast/photos"
 	"lightfast/photos/applelibrary"
 )
@@ -27,7 +28,7 @@ func (p *place) temporal(t *testing.T) client.Client {
 			t.Error(err)
 		}
 	})
-	c, err := engine.Dial(t.Context(), e.Address(), engine.DialOptions{})
+	c, err := dial.Temporal(t.Context(), e.Address(), dial.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,8 +165,11 @@ func (w *Worker) Stop() error {
 	for _, one := range w.workers {
 		one.Stop()
 	}
+	// First the catalog: what is still running must not take sources that
+	// are being closed for ones that cannot be read.
+	err := w.catalog.Close()
 	activities.Close(w.Activities)
-	return w.catalog.Close()
+	return err
 }
 
 // OpenCatalog opens the catalog of this host.

@@ -1,0 +1,181 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"lightfast/catalog"
+)
+
+func TestNextIsBestFirstOfItsLaneAndLeavesOutTheBusy(t *testing.T) {
+	l := newLibrary(t)
+	e := l.run(t,
+		asset("old", &catalog.Item{Lane: "small", Rank: 1}),
+		asset("film", &catalog.Item{Lane: "large", Rank: 9}),
+		asset("favourite", &catalog.Item{Lane: "small", Rank: 1 << 60}),
+		asset("new", &catalog.Item{Lane: "small", Rank: 2}),
+		asset("unchanged", nil))
+	names, items := l.next(t, e, "small", 10)
+	if diff := cmp.Diff([]string{"favourite", "new", "old"}, names); diff != "" {
+		t.Fatal(diff)
+	}
+	if names, _ := l.next(t, e, "small", 1, items[0]); !cmp.Equal(names, []string{"new"}) {
+		t.Errorf("with the first busy: %q, want new", names)
+	}
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[1], []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Failed}))
+	if names, _ := l.next(t, e, "small", 10); !cmp.Equal(names, []string{"old"}) {
+		t.Errorf("after two of three: %q, want old", names)
+	}
+}
+
+func TestHandOverMovesWhatIsToDo(t *testing.T) {
+	l := newLibrary(t)
+	e := l.run(t, asset("a", &catalog.Item{Lane: "small", Size: 5}), asset("b", &catalog.Item{Lane: "small", Size: 7}), asset("c", &catalog.Item{Lane: "small"}))
+	_, items := l.next(t, e, "small", 3)
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[2], []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done}))
+	for _, item := range items {
+		check(t, l.HandOver(t.Context(), e, item, "large"))
+	}
+	if names, _ := l.next(t, e, "large", 9); !cmp.Equal(names, []string{"b", "a"}) {
+		t.Errorf("lane large has %q, want b, a", names)
+	}
+	if names, _ := l.next(t, e, "small", 9); names != nil {
+		t.Errorf("lane small still has %q", names)
+	}
+}
+
+func TestANewRunForgetsThePlanBefore(t *testing.T) {
+	l := newLibrary(t)
+	first := l.run(t, asset("a", &catalog.Item{Lane: "small"}))
+	_, items := l.next(t, first, "small", 1)
+	check(t, l.SetPages(t.Context(), first, [][]byte{[]byte("p")}))
+	second := l.run(t, asset("a", &catalog.Item{Lane: "small"}))
+	if second <= first {
+		t.Errorf("epoch %d follows %d", second, first)
+	}
+	if _, err := l.Run(t.Context(), first); !errors.Is(err, catalog.ErrNoPlan) {
+		t.Errorf("Run of the run before = %v, want ErrNoPlan", err)
+	}
+	if f := must(l.PlanFigures(t.Context(), first)); f != (catalog.PlanFigures{}) {
+		t.Errorf("the plan before still has %+v", f)
+	}
+	if pages := must(l.Pages(t.Context(), first)); pages != nil {
+		t.Errorf("the run before still has pages %q", pages)
+	}
+	// Somebody who still works on it must not write what it is based on.
+	err := l.StoreAsset(t.Context(), first, l.repo, items[0], []byte("stale"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done})
+	if !errors.Is(err, catalog.ErrNoPlan) {
+		t.Errorf("StoreAsset for the run before = %v, want ErrNoPlan", err)
+	}
+	if _, row, err := l.Docs(t.Context(), items[0]); err != nil || string(row) != "row a" {
+		t.Errorf("row = %q, %v", row, err)
+	}
+}
+
+func TestTheFirstToFinishAnAssetWins(t *testing.T) {
+	l := newLibrary(t)
+	e := l.run(t, asset("a", &catalog.Item{Lane: "small"}))
+	_, items := l.next(t, e, "small", 1)
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("first"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done, Sent: 1, Fresh: 1}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("second"), catalog.Figures{}, []catalog.Blob{blob(1)}, catalog.Outcome{State: catalog.Failed, Sent: 1, Fresh: 1}))
+	if _, row, err := l.Docs(t.Context(), items[0]); err != nil || string(row) != "first" {
+		t.Errorf("row = %q, %v, want first", row, err)
+	}
+	want := catalog.PlanFigures{Items: 1, Done: 1, Sent: 1, Fresh: 1}
+	if got := must(l.PlanFigures(t.Context(), e)); got != want {
+		t.Errorf("figures %+v, want %+v", got, want)
+	}
+	if _, ok, _ := l.Blob(t.Context(), l.repo, blob(1).Hash); !ok {
+		t.Error("what the second one stored is not known")
+	}
+}
+
+func TestRowsAreThoseOfTheScanInOrderOfPages(t *testing.T) {
+	l := newLibrary(t)
+	at := func(name string, added int64) catalog.Scanned {
+		a := asset(name, nil)
+		a.Added = added
+		return a
+	}
+	l.run(t, at("gone", 1), at("b", 2))
+	unchanged := catalog.Scanned{Name: "b", Added: 2}
+	e := l.run(t, at("z", 1), at("a", 2), unchanged, at("none", 0))
+	var got []string
+	for r, err := range l.Rows(t.Context(), e, l.id) {
+		check(t, err)
+		got = append(got, r.Name+"="+string(r.Line))
+	}
+	if diff := cmp.Diff([]string{"none=row none", "z=row z", "a=row a", "b=row b"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTotalsAddUp(t *testing.T) {
+	l := newLibrary(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		var assets []catalog.Scanned
+		want := catalog.Totals{Absent: map[string]int64{}}
+		for i := range rapid.IntRange(0, 30).Draw(rt, "assets") {
+			a := asset(fmt.Sprint("asset ", i), nil)
+			a.Orphan = rapid.Bool().Draw(rt, "orphan")
+			a.State = catalog.ItemState(rapid.IntRange(int(catalog.Done), int(catalog.Failed)).Draw(rt, "state"))
+			a.Figures = catalog.Figures{Resources: 2, Stored: 1, Bytes: 10}
+			reason := rapid.SampledFrom([]string{"", "hole", "harmless", "harmless,hole"}).Draw(rt, "absent")
+			a.Figures.Absent = reason
+			if rapid.Bool().Draw(rt, "planned") {
+				a.Plan = &catalog.Item{Lane: "small"}
+			}
+			assets = append(assets, a)
+			want.Resources, want.StoredResources, want.Bytes = want.Resources+2, want.StoredResources+1, want.Bytes+10
+			for _, r := range map[string][]string{"hole": {"hole"}, "harmless": {"harmless"}, "harmless,hole": {"harmless", "hole"}}[reason] {
+				want.Absent[r]++
+			}
+			incomplete := reason == "hole" || reason == "harmless,hole"
+			switch {
+			case a.Orphan:
+				want.Orphans++
+				continue
+			case a.State == catalog.Failed:
+				want.Failed++
+			case incomplete:
+				want.Incomplete++
+			case a.Plan != nil:
+				want.Stored++
+			default:
+				want.Unchanged++
+			}
+			want.Assets++
+		}
+		e := l.run(t, assets...)
+		got, err := l.Totals(t.Context(), e, l.id, func(reason string) bool { return reason == "hole" })
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			rt.Error(diff)
+		}
+		if got.Assets != got.Stored+got.Unchanged+got.Incomplete+got.Failed {
+			rt.Errorf("%d assets are not the sum of %+v", got.Assets, got)
+		}
+	})
+}
+
+func TestElsewhereNamesRepositoriesWithASnapshot(t *testing.T) {
+	l := newLibrary(t)
+	e := l.run(t)
+	if got := must(l.Elsewhere(t.Context(), "lib")); got != nil {
+		t.Errorf("before the first snapshot: %q", got)
+	}
+	check(t, l.FinishBackup(t.Context(), e, l.id, "20260101T000000Z-1", []byte("{}")))
+	if got := must(l.Elsewhere(t.Context(), "lib")); !cmp.Equal(got, []string{"/there"}) {
+		t.Errorf("Elsewhere = %q, want /there", got)
+	}
+	if got := must(l.Library(t.Context(), l.repo, "lib", "/moved")); got.ID != l.id || got.Snapshot != "20260101T000000Z-1" {
+		t.Errorf("Library = %+v", got)
+	}
+}
