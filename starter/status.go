@@ -105,7 +105,7 @@ func newestRuns(ctx context.Context, c client.Client) (runs []runStatus, err err
 	var page []byte
 	for {
 		list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Query: "WorkflowType IN ('BackupLibrary', 'RestoreSnapshot')", PageSize: 100, NextPageToken: page})
+			Query: "WorkflowType IN ('BackupLibrary', 'RestoreSnapshot', 'VerifyRepository')", PageSize: 100, NextPageToken: page})
 		if err != nil {
 			return nil, err
 		}

@@ -64,9 +64,6 @@ func Fit(s string) string { return cut(s, "", longest) }
 // Number returns name with " (n)" before its extension.
 func Number(name string, n int) string { return cut(name, fmt.Sprintf(" (%d)", n), longest) }
 
-// Suffix returns name with s before its extension.
-func Suffix(name, s string) string { return cut(name, s, longest) }
-
 // Fold returns what two paths have in common if a file system that tells
 // neither cases nor Unicode forms apart takes them for one (APFS and HFS+ on
 // a Mac, NTFS and exFAT for case).

@@ -1,0 +1,96 @@
+package activities
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"lightfast/manifest"
+	"lightfast/objectstore"
+)
+
+// zstdWindow is the largest that a writer of the format may use: what a
+// decoder needs in memory follows from it, whatever a frame asks for.
+const zstdWindow = 8 << 20
+
+// fetch writes the content of a resource to file, and fails unless it is what
+// its hash says.
+func fetch(ctx context.Context, store objectstore.Store, res manifest.Resource, file io.Writer) error {
+	if res.Key == "" {
+		return fetchInline(res, file)
+	}
+	stored, err := store.Get(ctx, res.Key, 0, -1)
+	if errors.Is(err, objectstore.NotFound) {
+		return &fileProblem{why: "its content is missing in the repository", damaged: true}
+	} else if err != nil {
+		return err
+	}
+	defer stored.Close()
+	src := &source{r: stored}
+	body := io.Reader(src)
+	switch res.Encoding {
+	case "":
+	case manifest.Zstd:
+		dec, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return err
+		}
+		defer dec.Close()
+		body = dec
+	default:
+		return &fileProblem{why: fmt.Sprintf("encoding %q is not known to this version", res.Encoding)}
+	}
+	h := sha256.New()
+	to := &sink{w: file}
+	n, err := io.Copy(io.MultiWriter(to, h), io.LimitReader(body, res.Size+1))
+	switch {
+	case to.err != nil:
+		return targetProblem(to.err)
+	case src.err != nil:
+		return src.err
+	case err != nil: // of the decoder
+		return &fileProblem{why: "its content in the repository is damaged: " + err.Error(), damaged: true}
+	case n != res.Size || manifest.Hash(h.Sum(nil)) != *res.SHA256:
+		return &fileProblem{why: "its content in the repository is damaged", damaged: true}
+	}
+	return nil
+}
+
+// fetchInline: its page was proven, but not that the two fields agree.
+func fetchInline(res manifest.Resource, file io.Writer) error {
+	if manifest.Hash(sha256.Sum256(res.Inline)) != *res.SHA256 {
+		return &fileProblem{why: "its content in the repository is damaged", damaged: true}
+	}
+	_, err := file.Write(res.Inline)
+	return wrapTarget(err)
+}
+
+// source and sink keep errors of the store and of the target apart from those
+// of what is between them.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.err = err
+	return n, err
+}
