@@ -38,7 +38,8 @@ lint: ## format, vet, staticcheck, workflowcheck, go.mod, and the vet of what ru
 	go vet ./...
 	go tool -modfile=tools/lint/go.mod staticcheck ./...
 	go tool -modfile=tools/lint/go.mod workflowcheck ./workflows/...
-	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./internal/atomicfile ./internal/budget ./manifest ./objectstore/... ./photos ./photos/folder
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./internal/atomicfile ./internal/budget ./internal/safename ./manifest ./objectstore/... ./photos
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build ./photos/folder
 
 golden: ## rewrite golden files; review the diff like code
 	go test ./manifest ./starter -update

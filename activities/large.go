@@ -218,6 +218,7 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 	all := make([]objectstore.Part, len(u.PartCRC))
 	for _, p := range have {
 		all[p.Number-1] = p
+		s.a.Progress.part(s.name, p.Size)
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partsInFlight)
@@ -235,6 +236,7 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 			}
 			all[i] = p
 			s.answered()
+			s.a.Progress.part(s.name, p.Size)
 			s.a.Progress.sent(p.Size)
 			// At once in the catalog: a process that dies must not make the
 			// figures of the run forget what it sent.

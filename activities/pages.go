@@ -158,8 +158,10 @@ func (a *Activities) commitHead(ctx context.Context, r *openRun) (res BackupResu
 	if err != nil {
 		return res, err
 	}
-	if err := a.sweep(ctx, r); err != nil {
-		return res, err
+	if figures.Items > 0 { // else nobody has put a blob
+		if err := a.sweep(ctx, r); err != nil {
+			return res, err
+		}
 	}
 	if err := putSame(ctx, r.store, manifest.HeadKey(head.Library.ID, head.ID), body, "application/json"); err != nil {
 		return res, err

@@ -55,6 +55,7 @@ type Progress struct {
 	mu       sync.Mutex // guards all below
 	report   Report
 	inFlight map[string]int
+	parts    map[string]int64 // bytes of what is in flight that are there already
 	waiting  map[string]time.Time
 	samples  []sample
 	changed  chan struct{} // closed and replaced at every change of phase
@@ -77,7 +78,7 @@ func (p *Progress) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.report = Report{Phase: Starting}
-	p.inFlight, p.waiting, p.samples = map[string]int{}, map[string]time.Time{}, nil
+	p.inFlight, p.parts, p.waiting, p.samples = map[string]int{}, map[string]int64{}, map[string]time.Time{}, nil
 	p.wake()
 }
 
@@ -100,6 +101,7 @@ func (p *Progress) Report() Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.report
+	r.Bytes.Done = p.bytesDone()
 	r.InFlight = []string{}
 	for name := range p.inFlight {
 		r.InFlight = append(r.InFlight, name)
@@ -116,21 +118,34 @@ func (p *Progress) Report() Report {
 	return r
 }
 
+// steady is how long a rate must have been seen before it foretells an end.
+const steady = 3 * time.Second
+
+// bytesDone counts parts of what is in flight; the caller holds the lock.
+func (p *Progress) bytesDone() int64 {
+	done := p.report.Bytes.Done
+	for _, n := range p.parts {
+		done += n
+	}
+	return done
+}
+
 // rate is that of the last ten seconds; the caller holds the lock.
 func (p *Progress) rate() (bps, eta int64) {
 	now := p.now()
-	p.samples = append(p.samples, sample{now, p.report.Bytes.Done})
+	done := p.bytesDone()
+	p.samples = append(p.samples, sample{now, done})
 	for len(p.samples) > 2 && now.Sub(p.samples[0].at) > 10*time.Second {
 		p.samples = p.samples[1:]
 	}
 	first := p.samples[0]
 	if d := now.Sub(first.at).Seconds(); d > 0 {
-		bps = int64(float64(p.report.Bytes.Done-first.done) / d)
+		bps = int64(float64(done-first.done) / d)
 	}
-	if bps <= 0 {
-		return 0, -1
+	if bps <= 0 || now.Sub(first.at) < steady {
+		return max(bps, 0), -1
 	}
-	return bps, (p.report.Bytes.Total - p.report.Bytes.Done) / bps
+	return bps, (p.report.Bytes.Total - done) / bps
 }
 
 func (p *Progress) setPhase(ph Phase) {
@@ -169,12 +184,20 @@ func (p *Progress) begin(name string) (end func(done bool, size int64)) {
 		defer p.mu.Unlock()
 		if p.inFlight[name]--; p.inFlight[name] == 0 {
 			delete(p.inFlight, name)
+			delete(p.parts, name)
 		}
 		if done {
 			p.report.Assets.Done++
 			p.report.Bytes.Done += size
 		}
 	}
+}
+
+// part says that n more bytes of an asset in flight are there.
+func (p *Progress) part(name string, n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parts[name] += n
 }
 
 func (p *Progress) sent(n int64) {

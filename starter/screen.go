@@ -82,7 +82,10 @@ func (s *screen) right() string {
 	if r.Phase == activities.Storing {
 		parts = append(parts, fmt.Sprintf("%s of %s", humanize.IBytes(uint64(max(r.Bytes.Done, 0))), humanize.IBytes(uint64(max(r.Bytes.Total, 0)))))
 		if r.RateBPS > 0 {
-			parts = append(parts, humanize.IBytes(uint64(r.RateBPS))+"/s", "about "+(time.Duration(r.ETA)*time.Second).String()+" left")
+			parts = append(parts, humanize.IBytes(uint64(r.RateBPS))+"/s")
+		}
+		if r.ETA >= 0 {
+			parts = append(parts, "about "+(time.Duration(r.ETA)*time.Second).String()+" left")
 		}
 		if len(r.InFlight) > 0 {
 			parts = append(parts, printable(r.InFlight[0]))
