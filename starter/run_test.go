@@ -97,29 +97,29 @@ func TestStatusShowsARunFromAnotherTerminal(t *testing.T) {
 	p := longPlace(t)
 	b := p.begin("backup", "--source", p.source, "--to", p.dest)
 	b.storing()
-	runs := p.runs()
-	if len(runs) != 1 || runs[0]["state"] != "running" || runs[0]["library"] != "Pictures" {
-		t.Errorf("runs = %v, want one, running", runs)
+	shows := func(what string, f func(run map[string]any) bool) {
+		t.Helper()
+		deadline := time.Now().Add(time.Minute)
+		for {
+			runs := p.runs()
+			if len(runs) == 1 && runs[0]["library"] == "Pictures" && f(runs[0]) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after a minute: %v, want %s", runs, what)
+			}
+		}
 	}
+	total := func(run map[string]any) int64 { return number(t, run, "progress", "assets", "total") }
+	shows("a running one with its counters", func(r map[string]any) bool { return r["state"] == "running" && total(r) == 1507 })
 	b.cmd.Process.Kill()
 	b.end()
-	deadline := time.Now().Add(time.Minute)
-	for runs[0]["state"] != "worker_lost" {
-		if time.Now().After(deadline) {
-			t.Fatalf("a minute after its death: %v, want worker_lost", runs)
-		}
-		runs = p.runs()
-	}
-	if done := number(t, runs[0], "progress", "assets", "total"); done == 0 {
-		t.Error("the last counters of the dead process are gone")
-	}
+	shows("a lost worker with its last counters", func(r map[string]any) bool { return r["state"] == "worker_lost" && total(r) == 1507 })
 	res := p.backup(0)
 	if res["resumed"] != true {
 		t.Error("the same command did not go on with the run")
 	}
-	if runs = p.runs(); runs[0]["state"] != "done" {
-		t.Errorf("state = %v, want done", runs[0]["state"])
-	}
+	shows("done", func(r map[string]any) bool { return r["state"] == "done" })
 }
 
 func TestSecondCommandAttachesAndTakesOver(t *testing.T) {
