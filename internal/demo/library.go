@@ -27,6 +27,9 @@ func (d *demo) makeLibrary() error {
 	if err := photostest.BuildLibrary(d.library, spec); err != nil {
 		return err
 	}
+	if err := sidecars(d.library); err != nil {
+		return err
+	}
 	n := 0
 	err := filepath.WalkDir(d.library, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
@@ -41,20 +44,20 @@ func (d *demo) makeLibrary() error {
 	if err != nil {
 		return err
 	}
-	d.say("A Photos library of %d files, %s: %s", n, size(d.bytes), d.library)
+	d.say("A Photos library of %d files (its database is one), %s: %s", n, size(d.bytes), d.library)
 	d.say("  photos, Live Photos, edits, RAW pairs, an album in a folder, keywords, and films of up to 256 MiB")
-	return sidecars(d.library)
+	return nil
 }
 
-// sidecars writes an .AAE beside a few originals, as cameras' imports have
-// them.
+// sidecars writes an .aae beside a few originals, as imports from cameras have
+// them; resource type 5 gives the name.
 func sidecars(library string) error {
 	photos, err := filepath.Glob(filepath.Join(library, "originals", "*", "*.jpeg"))
 	if err != nil {
 		return err
 	}
 	for i, p := range photos[:min(3, len(photos))] {
-		if err := os.WriteFile(p[:len(p)-len(".jpeg")]+".AAE", fmt.Appendf(nil, "<plist><string>%d</string></plist>\n", i), 0o644); err != nil {
+		if err := os.WriteFile(p[:len(p)-len(".jpeg")]+"_5.aae", fmt.Appendf(nil, "<plist><string>%d</string></plist>\n", i), 0o644); err != nil {
 			return err
 		}
 	}
