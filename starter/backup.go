@@ -20,7 +20,7 @@ import (
 
 type backupOptions struct {
 	source, sourceKind, name, to string
-	initRepo, noFollow           bool
+	initRepo, noFollow, detach   bool
 	accept                       []string
 	giveUp, interim              time.Duration
 }
@@ -46,6 +46,7 @@ Killed at any moment, the same command goes on where it stopped.
 	f.StringVar(&o.to, "to", "", "`DEST`: s3://BUCKET/PREFIX?endpoint=URL, or a folder")
 	f.BoolVar(&o.initRepo, "init", false, "begin another repository for a library that has one elsewhere")
 	f.BoolVar(&o.noFollow, "no-follow", false, "after going on with an older run, do not start one that sees what is new since")
+	f.BoolVar(&o.detach, "detach", false, "return when the run is durable; it goes on in the background")
 	f.StringSliceVar(&o.accept, "accept", nil, "`REASONS` for which something may be absent in a complete snapshot")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a destination that went away")
 	f.DurationVar(&o.interim, "interim", 0, "`TIME` between interim snapshots of a long run (default: 10 minutes, then half an hour)")
@@ -74,6 +75,9 @@ func (a *app) backup(ctx context.Context, o backupOptions) error {
 		workflow: workflows.BackupLibrary,
 		input:    in,
 		memo:     map[string]any{"library": filepath.Base(in.Source.Path), "source": in.Source.Path, "destination": in.Dest, "host": d.Host.Name},
+	}
+	if o.detach {
+		return a.detach(ctx, d, j)
 	}
 	s := a.newScreen("stored")
 	defer s.close()

@@ -35,16 +35,13 @@ func (a *app) cancel(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer c.client.Close()
-	r, err := openRun(ctx, c, name)
-	if err != nil {
-		return err
-	}
-	if err := a.cancelRun(ctx, c, d, r.Workflow); err != nil {
+	var r runStatus
+	if err := a.ask(ctx, d, func(c *connection) (err error) {
+		if r, err = openRun(ctx, c, name); err != nil {
+			return err
+		}
+		return a.cancelRun(ctx, c, d, r.Workflow)
+	}); err != nil {
 		return err
 	}
 	if a.json {

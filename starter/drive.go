@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -134,6 +136,23 @@ func (a *app) startEngine(ctx context.Context, d *state.Dir) (*engine.Engine, er
 	return e, err
 }
 
+// ask has f talk to the host's server, once more if that goes away meanwhile.
+func (a *app) ask(ctx context.Context, d *state.Dir, f func(*connection) error) error {
+	for {
+		c, err := a.connect(ctx, d)
+		if err == nil {
+			err = f(c)
+			c.client.Close()
+			if err != nil && ctx.Err() == nil && !c.served(ctx, d) {
+				continue
+			}
+		}
+		if !errors.Is(err, errServerGone) {
+			return err
+		}
+	}
+}
+
 // served reports whether the server is still there.
 func (c *connection) served(ctx context.Context, d *state.Dir) bool {
 	if c.own || c.cluster {
@@ -157,14 +176,9 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 	if w, err = a.take(ctx, c, d, j); err != nil {
 		return false, err
 	}
-	run, err := c.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: j.id, TaskQueue: c.queueOf(j), Memo: j.memo,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		WorkflowTaskTimeout:      10 * time.Second,
-		EnableEagerStart:         true,
-	}, j.workflow, j.input)
+	run, err := c.start(ctx, j)
 	if err != nil {
-		return false, fmt.Errorf("start workflow: %w", err)
+		return false, err
 	}
 	waiting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -199,6 +213,20 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 			}
 		}
 	}
+}
+
+// start begins a job's workflow unless it is running already.
+func (c *connection) start(ctx context.Context, j job) (client.WorkflowRun, error) {
+	run, err := c.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: j.id, TaskQueue: c.queueOf(j), Memo: j.memo,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      10 * time.Second,
+		EnableEagerStart:         true,
+	}, j.workflow, j.input)
+	if err != nil {
+		return nil, fmt.Errorf("start workflow: %w", err)
+	}
+	return run, nil
 }
 
 // interrupt cancels the run that we have in hand and waits a while for its
@@ -237,6 +265,7 @@ func (a *app) take(ctx context.Context, c *connection, d *state.Dir, j job) (*sh
 	if err != nil || !ok {
 		return nil, err
 	}
+	a.tellOfDeath(ctx, c, j.id)
 	freed, err := engine.Recover(ctx, c.address, j.id, d.Host.ID)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
@@ -249,6 +278,21 @@ func (a *app) take(ctx context.Context, c *connection, d *state.Dir, j job) (*sh
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	return &shift{lock: lock, worker: w}, nil
+}
+
+// tellOfDeath says what a process that ended without a word was doing: a kill
+// by the kernel leaves no other trace.
+func (a *app) tellOfDeath(ctx context.Context, c *connection, id string) {
+	r, err := describe(ctx, c.client, id, "")
+	if err != nil || !r.State.open() || r.Heard.IsZero() {
+		return
+	}
+	p := r.Progress
+	text := fmt.Sprintf("the previous process ended without a word at %s, resident %s, %s", r.Heard.Local().Format(time.TimeOnly), humanize.IBytes(uint64(max(p.Memory, 0))), p.Phase)
+	if len(p.InFlight) > 0 {
+		text += " " + strings.Join(p.InFlight, ", ")
+	}
+	a.warn("died", text+fmt.Sprintf("; going on from %s of %s assets", humanize.Comma(p.Assets.Done), humanize.Comma(p.Assets.Total)))
 }
 
 func (s *shift) end() error { return errors.Join(s.worker.Stop(), s.lock.Unlock()) }

@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -115,9 +117,12 @@ func TestStatusShowsARunFromAnotherTerminal(t *testing.T) {
 	b.cmd.Process.Kill()
 	b.end()
 	shows("a lost worker with its last counters", func(r map[string]any) bool { return r["state"] == "worker_lost" && total(r) == 1507 })
-	res := p.backup(0)
-	if res["resumed"] != true {
-		t.Error("the same command did not go on with the run")
+	ev, code := p.run("backup", "--source", p.source, "--to", p.dest)
+	if code != 0 || ev.result(t)["resumed"] != true {
+		t.Errorf("the same command ended with %d and did not go on with the run", code)
+	}
+	if len(ev["warning"]) != 1 || !strings.Contains(fmt.Sprint(ev["warning"][0]["message"]), "ended without a word") {
+		t.Errorf("warnings = %v, want one of the dead process", ev["warning"])
 	}
 	shows("done", func(r map[string]any) bool { return r["state"] == "done" })
 }
@@ -192,4 +197,24 @@ func TestCancelAndInterruptAreOrderlyAndLeaveAnInterimSnapshot(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDetachedBackupGoesOnAlone(t *testing.T) {
+	t.Parallel()
+	p := folderPlace(t, 200)
+	ev, code := p.run("backup", "--source", p.source, "--to", p.dest, "--detach")
+	if code != 0 || ev.result(t)["detached"] != true {
+		t.Fatalf("backup --detach ended with %d", code)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		if runs := p.runs(); len(runs) == 1 && runs[0]["state"] == "done" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not done within a minute: %v", p.runs())
+		}
+	}
+	p.restore(0)
+	sameTree(t, p.source, p.out)
 }

@@ -58,13 +58,11 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx, d)
-	if err != nil {
+	var runs []runStatus
+	if err := a.ask(ctx, d, func(c *connection) (err error) {
+		runs, err = newestRuns(ctx, c.client)
 		return err
-	}
-	defer c.client.Close()
-	runs, err := newestRuns(ctx, c.client)
-	if err != nil {
+	}); err != nil {
 		return err
 	}
 	if a.json {
