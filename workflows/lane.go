@@ -192,7 +192,7 @@ func drain(ctx workflow.Context, flight map[int64]workflow.Future, order []int64
 func runRegular(ctx workflow.Context, in LaneInput, ref activities.Ref) workflow.Future {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 365 * 24 * time.Hour, // size and line decide; heartbeats notice the dead
-		HeartbeatTimeout:    60 * time.Second,
+		HeartbeatTimeout:    20 * time.Second,     // beaten once a second
 		WaitForCancellation: true,
 		Summary:             ref.Name,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
