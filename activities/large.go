@@ -220,6 +220,10 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 		all[p.Number-1] = p
 		s.a.Progress.part(s.name, p.Size)
 	}
+	run, err := s.a.Catalog.Run(ctx, s.epoch)
+	if err != nil {
+		return nil, err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partsInFlight)
 	for i := range all {
@@ -228,6 +232,9 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 		}
 		g.Go(func() error {
 			n := i + 1
+			if err := s.a.whilePaused(gctx, run.Workflow); err != nil {
+				return err
+			}
 			p, err := s.openRun.store.PutPart(gctx, u.Upload, n, r, int64(i)*u.PartSize, u.lengthOf(n), u.PartCRC[i])
 			if errors.Is(err, objectstore.Checksum) {
 				return u.whose(r, n, err)

@@ -27,9 +27,14 @@ type NextInput struct {
 	Busy  []int64       `json:"busy,omitempty"`
 }
 
-// NextAssets returns what a lane has still to do, best first; none ends it.
+// NextAssets returns what a lane has still to do, best first; none ends it. A
+// run that is held waits here.
 func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error) {
-	if _, err := a.Catalog.Run(ctx, in.Epoch); err != nil {
+	run, err := a.Catalog.Run(ctx, in.Epoch)
+	if err == nil {
+		err = a.whilePaused(ctx, run.Workflow)
+	}
+	if err != nil {
 		return nil, toTemporal(err)
 	}
 	items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)

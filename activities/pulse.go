@@ -46,5 +46,6 @@ func (a *Activities) EndRun(ctx context.Context, e catalog.Epoch) error {
 	p := a.pulse(ctx)
 	p.once.Do(func() { close(p.end) })
 	a.forget(e)
-	return nil
+	// A hold ends with its run: the next one must not wait for somebody.
+	return toTemporal(a.Catalog.SetPaused(ctx, activity.GetInfo(ctx).WorkflowExecution.ID, false))
 }

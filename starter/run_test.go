@@ -218,3 +218,34 @@ func TestDetachedBackupGoesOnAlone(t *testing.T) {
 	p.restore(0)
 	sameTree(t, p.source, p.out)
 }
+
+func TestPausedRunStaysPausedOverAKill(t *testing.T) {
+	t.Parallel()
+	p := longPlace(t)
+	b := p.begin("backup", "--source", p.source, "--to", p.dest)
+	b.storing()
+	if _, code := p.run("pause"); code != 0 {
+		t.Fatalf("pause ended with %d", code)
+	}
+	held := func(e map[string]any) bool {
+		waiting, _ := e["waiting"].([]any)
+		return len(waiting) > 0
+	}
+	b.until("held", held)
+	if runs := p.runs(); len(runs) != 1 || runs[0]["state"] != "paused" {
+		t.Errorf("runs = %v, want one, paused", runs)
+	}
+	b.cmd.Process.Kill()
+	b.end()
+	b = p.begin("backup", "--source", p.source, "--to", p.dest, "--no-follow")
+	b.until("held again", held)
+	if _, code := p.run("resume"); code != 0 {
+		t.Errorf("resume ended with %d", code)
+	}
+	b.until("done", func(e map[string]any) bool { return e["event"] == "result" })
+	if code := b.end(); code != 0 {
+		t.Errorf("backup ended with %d, want 0", code)
+	}
+	p.restore(0)
+	sameTree(t, p.source, p.out)
+}

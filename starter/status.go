@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -33,6 +34,7 @@ type runState string
 const (
 	running    runState = "running"
 	waiting    runState = "waiting"     // for a worker
+	paused     runState = "paused"      // by a person
 	workerLost runState = "worker_lost" // nobody has been heard of
 	doneRun    runState = "done"
 	failedRun  runState = "failed"
@@ -91,7 +93,7 @@ func (r runStatus) describe() string {
 		return text + ", last heard of " + humanize.Time(r.Heard)
 	case r.State == running && p.RateBPS > 0:
 		return text + ", " + humanize.IBytes(uint64(p.RateBPS)) + "/s"
-	case r.State == running || r.State == waiting:
+	case r.State.open():
 		return text
 	}
 	return ""
@@ -152,6 +154,9 @@ func describe(ctx context.Context, c client.Client, id, run string) (runStatus, 
 			}
 		}
 		r.State, r.Heard = pulseState(p, time.Now())
+		if r.State == running && slices.ContainsFunc(r.Progress.Waiting, func(w activities.Waiting) bool { return w.What == activities.Paused }) {
+			r.State = paused
+		}
 	}
 	switch info.Status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:

@@ -128,4 +128,4 @@ func (a *app) tend(ctx context.Context, c *connection, d *state.Dir, shifts map[
 }
 
 // open reports whether a run in this state has still something to do.
-func (s runState) open() bool { return s == running || s == waiting || s == workerLost }
+func (s runState) open() bool { return s == running || s == waiting || s == paused || s == workerLost }

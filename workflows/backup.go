@@ -127,6 +127,7 @@ func startPulse(ctx workflow.Context) (end func(epoch activities.Epoch) error) {
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1},
 	})
 	pulse := workflow.ExecuteActivity(beat, a.Pulse)
+	takeHolds(ctx)
 	return func(epoch activities.Epoch) error {
 		ctx, cancel := workflow.NewDisconnectedContext(ctx)
 		defer cancel()
@@ -134,7 +135,24 @@ func startPulse(ctx workflow.Context) (end func(epoch activities.Epoch) error) {
 		if err := workflow.ExecuteLocalActivity(here, a.EndRun, epoch).Get(ctx, nil); err != nil {
 			return err
 		}
+		if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+			return err
+		}
 		return ignoreCancel(pulse.Get(ctx, nil))
+	}
+}
+
+// UpdatePause holds a run (true) or lets it go on (false), and returns when
+// that has taken effect.
+const UpdatePause = "pause"
+
+func takeHolds(ctx workflow.Context) {
+	var a *activities.Activities
+	err := workflow.SetUpdateHandler(ctx, UpdatePause, func(ctx workflow.Context, on bool) error {
+		return workflow.ExecuteActivity(step(ctx, short), a.SetPaused, on).Get(ctx, nil)
+	})
+	if err != nil {
+		panic(err) // the handler's form is wrong: a bug
 	}
 }
 

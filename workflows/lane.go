@@ -46,7 +46,7 @@ func laneID(parent workflow.Execution, lane string, turn, epoch int) string {
 func LaneSmall(ctx workflow.Context, in LaneInput) error {
 	var a *activities.Activities
 	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, N: batchSize}
-	next := workflow.ExecuteActivity(step(ctx, short), a.NextAssets, asked)
+	next := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
 	for done := 0; ; {
 		var refs []activities.Ref
 		if err := next.Get(ctx, &refs); err != nil {
@@ -78,7 +78,7 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 		}
 		last := done >= assetsPerRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 		if !last {
-			next = workflow.ExecuteActivity(step(ctx, short), a.NextAssets, asked)
+			next = workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
 		}
 		if err := commit.Get(ctx, nil); err != nil {
 			return err
@@ -145,7 +145,7 @@ func LaneLarge(ctx workflow.Context, in LaneInput) error {
 		if more && len(order) < Window {
 			var refs []activities.Ref
 			ask := activities.NextInput{Epoch: in.Epoch, Lane: activities.Large, N: Window - len(order), Busy: order}
-			if err := workflow.ExecuteActivity(step(ctx, short), a.NextAssets, ask).Get(ctx, &refs); err != nil {
+			if err := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, ask).Get(ctx, &refs); err != nil {
 				return drain(ctx, flight, order, err)
 			}
 			for _, ref := range refs {
