@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # time, once for the tests and once for the command.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit race demo demo-s3 lint golden fuzz clean
+.PHONY: help build test unit race demo demo-s3 lint golden histories screenshots fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ build: ## build bin/lightfast and bin/lightfast-worker (cold: about 8 minutes on
 	@go build -ldflags '$(LDFLAGS)' -o bin/lightfast ./starter
 	@go build -ldflags '$(LDFLAGS)' -o bin/lightfast-worker ./worker
 
-test: lint unit race ## everything that must pass (S3 servers are built once: about 10 minutes cold)
+test: packages lint unit race ## everything that must pass (S3 servers are built once: about 10 minutes cold)
 
 unit: ## all tests, in real processes and against real S3 servers
 	go test -timeout 60m ./...
@@ -32,6 +32,12 @@ demo: build ## make a Photos library, back it up, kill that half way, go on, res
 demo-s3: build ## the same into a real S3 server (MinIO is built once: about 10 minutes cold)
 	go run ./internal/demo -s3
 
+packages: ## Debian packages that tests use, installed where they are missing
+	@{ command -v zstd && command -v jq; } >/dev/null || { apt-get update -q && apt-get install -qy zstd jq; } || echo "no zstd or no jq: the restore recipe of docs/format.md is not tried"
+
+soak: ## the longer proofs: kills of a cluster's worker at full size (some 5 minutes)
+	go test -tags soak -timeout 60m -run Soak -v ./starter
+
 lint: ## format, vet, staticcheck, workflowcheck, go.mod, and the vet of what runs on a Mac
 	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; exit 1; }
 	go mod tidy -diff
@@ -43,6 +49,13 @@ lint: ## format, vet, staticcheck, workflowcheck, go.mod, and the vet of what ru
 
 golden: ## rewrite golden files; review the diff like code
 	go test ./manifest ./starter -update
+
+histories: build ## record anew the histories that workflows replay; only for a change that is meant to break open runs
+	rm -f workflows/testdata/*.json.gz
+	go run ./internal/record
+
+screenshots: build ## pictures of a run in the Temporal UI into bin/screenshots (needs chromium)
+	tools/screenshots.sh bin/screenshots
 
 fuzz: ## every fuzz target for half a minute
 	@for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep ^Fuzz); do go test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$pkg || exit 1; done; done

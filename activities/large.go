@@ -194,6 +194,11 @@ func (s *storing) resume(ctx context.Context, source string, res photos.Resource
 			return nil, err
 		}
 		s.a.Log.Warn("the store has forgotten an upload; it begins anew", "asset", s.name, "key", m.Key)
+	} else if parts, err := s.found(ctx, m.Key, u); err != nil || parts != nil {
+		if err != nil {
+			return nil, err
+		}
+		return parts, s.saveUpload(ctx, source, *u)
 	}
 	up, err := s.openRun.store.Begin(ctx, m.Key, u.Size, u.PartSize, putOptions(res))
 	if err != nil {
@@ -201,6 +206,30 @@ func (s *storing) resume(ctx context.Context, source string, res photos.Resource
 	}
 	u.Upload = up
 	return nil, s.saveUpload(ctx, source, *u)
+}
+
+// found looks in the store for an upload of the same key of which no record
+// is left, and takes over the one that has parts of ours.
+func (s *storing) found(ctx context.Context, key string, u *uploadDoc) ([]objectstore.Part, error) {
+	ups, err := s.openRun.store.Find(ctx, key)
+	if err != nil {
+		if errors.Is(err, objectstore.Denied) {
+			return nil, nil // a key that may not list uploads can still make one
+		}
+		return nil, err
+	}
+	for _, up := range ups {
+		up.Size, up.PartSize = u.Size, u.PartSize
+		parts, err := s.openRun.store.Parts(ctx, up)
+		if err != nil && !errors.Is(err, objectstore.NotFound) && !errors.Is(err, objectstore.Denied) {
+			return nil, err
+		}
+		if parts = slices.DeleteFunc(parts, func(p objectstore.Part) bool { return !u.has(p) }); len(parts) > 0 {
+			u.Upload = up
+			return parts, nil
+		}
+	}
+	return nil, nil
 }
 
 // has reports whether the store's part is the one that pass one saw.

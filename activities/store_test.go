@@ -227,6 +227,35 @@ func TestOnlyMissingPartsAreSentAgain(t *testing.T) {
 	h.holds("a.mov", content)
 }
 
+func TestWithoutARecordTheStoreTellsWhatItHas(t *testing.T) {
+	lib := newMemory()
+	content := noise(1, 4*parts)
+	lib.put("a.mov", photos.RoleOriginal, content)
+	dest := t.TempDir()
+	h := newHost(t, lib, dest)
+	in := h.only(h.prepare())
+	h.store.before = func(op, _ string, n int) error {
+		if op == "part" && n == 4 {
+			return &objectstore.Error{Class: objectstore.Unavailable, Op: op}
+		}
+		return nil
+	}
+	if _, err := h.storeAsset(in); err == nil {
+		t.Fatal("it was stored without its last part")
+	}
+	sent := len(h.store.parts)
+	again := newHost(t, lib, dest) // with a catalog that knows nothing
+	p := again.prepare()
+	if _, err := again.storeAsset(again.only(p)); err != nil {
+		t.Fatal(err)
+	}
+	if len(again.store.parts) != 4-sent || again.store.begun != 0 {
+		t.Errorf("first %d parts, then %v; %d uploads begun", sent, again.store.parts, again.store.begun)
+	}
+	again.finish(p)
+	again.holds("a.mov", content)
+}
+
 func TestAnUploadThatTheStoreForgotBeginsAnew(t *testing.T) {
 	lib := newMemory()
 	content := noise(1, 2*parts)
