@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -276,6 +277,9 @@ func destination(dest string, err error) error {
 	switch objectstore.ClassOf(err) {
 	case objectstore.Denied:
 		do = "check the credentials and what they may do there"
+		if !strings.HasPrefix(dest, "s3:") {
+			do = "check who may write there, and how it is mounted"
+		}
 	case objectstore.Full:
 		do = "make room and run the same command again: it goes on where it stopped"
 	case objectstore.Invalid:

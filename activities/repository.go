@@ -100,7 +100,7 @@ func RepositoryEnd(dest string, err error) error {
 		return &exit.Error{Code: exit.Format, What: "repository " + dest, Err: e, Do: "use a newer lightfast"}
 	}
 	if e, ok := errors.AsType[*manifest.DamagedError](err); ok {
-		return &exit.Error{Code: exit.Format, What: "repository " + dest, Err: e}
+		return &exit.Error{Code: exit.Format, What: "repository " + dest, Err: e, Do: "`lightfast verify` tells what else is damaged"}
 	}
 	return destination(dest, err)
 }

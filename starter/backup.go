@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -144,13 +145,26 @@ func canonical(path string) (string, error) {
 	return abs, nil
 }
 
-// inside reports whether path is dir or lies below it.
+// inside reports whether path, which need not be there yet, is dir or lies
+// below it, by whatever name: through a link, or mounted a second time.
 func inside(path, dir string) bool {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	want, err := os.Stat(dir)
+	if err != nil {
+		return false
 	}
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+	for {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+		if got, err := os.Stat(path); err == nil && os.SameFile(want, got) {
+			return true
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return false
+		}
+		path = up
+	}
 }
 
 var reasons = []photos.Reason{photos.ICloudOnly, photos.ReferencedOutside, photos.Lost, photos.IncompleteImport,

@@ -68,7 +68,7 @@ func openRun(ctx context.Context, c *connection, name string) (runStatus, error)
 	case len(open) == 1:
 		return open[0], nil
 	case len(open) == 0 && name == "":
-		return runStatus{}, &exit.Error{Code: exit.Failed, What: "no run is open"}
+		return runStatus{}, &exit.Error{Code: exit.Failed, What: "no run is open", Do: "`lightfast status` lists the last ones"}
 	case len(open) == 0:
 		return runStatus{}, &exit.Error{Code: exit.Failed, What: "no open run is called " + name, Do: "`lightfast status` lists them"}
 	}

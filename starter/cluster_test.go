@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,10 +11,18 @@ import (
 	"time"
 )
 
-// TestClusterWorkerIsKilledAndNobodyRepeatsACommand: the server is a process
-// of its own, the worker another, and the command only waits.
 func TestClusterWorkerIsKilledAndNobodyRepeatsACommand(t *testing.T) {
 	t.Parallel()
+	p := longPlace(t)
+	p.killWorkers(rand.New(rand.NewPCG(1, 1)), 1)
+}
+
+// killWorkers backs up in a cluster: the server is a process of its own, the
+// worker another, which is killed again and again and started by nobody but a
+// loop, and the command only waits.
+func (p *place) killWorkers(rng *rand.Rand, kills int) {
+	t := p.t
+	t.Helper()
 	worker := filepath.Join(t.TempDir(), "lightfast-worker")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", worker, "../worker").CombinedOutput(); err != nil {
 		t.Fatalf("go build ../worker: %v\n%s", err, out)
@@ -32,18 +41,28 @@ func TestClusterWorkerIsKilledAndNobodyRepeatsACommand(t *testing.T) {
 		return cmd
 	}
 	w := work()
-	id := hostID(t, host)
-
-	p := longPlace(t)
-	b := p.begin("backup", "--address", address, "--on", id, "--source", p.source, "--to", p.dest)
+	b := p.begin("backup", "--address", address, "--on", hostID(t, host), "--source", p.source, "--to", p.dest)
 	b.storing()
-	w.Process.Kill()
-	w.Wait()
-	w = work()
-	b.until("done", func(e map[string]any) bool { return e["event"] == "result" })
+	for n := range kills {
+		moved := number(t, b.until("further", func(e map[string]any) bool { return e["event"] == "progress" }), "bytes", "done")
+		<-time.After(time.Duration(rng.IntN(700)) * time.Millisecond) // the moment is what is tried
+		w.Process.Kill()
+		w.Wait()
+		if n == 0 {
+			p.lostWithin(address, 20*time.Second)
+		}
+		w = work()
+		if n+1 < kills {
+			b.until("at work again", func(e map[string]any) bool {
+				return e["phase"] == "storing" && number(t, e, "bytes", "done") > moved
+			})
+		}
+	}
+	res := b.until("done", func(e map[string]any) bool { return e["event"] == "result" })
 	if code := b.end(); code != 0 {
 		t.Errorf("backup ended with %d, want 0", code)
 	}
+	t.Logf("%d kills: %.1f s, %d bytes sent of %d", kills, res["duration_s"], number(t, res, "bytes", "sent"), number(t, res, "bytes", "source"))
 	w.Process.Signal(syscall.SIGTERM)
 	if err := w.Wait(); err != nil {
 		t.Errorf("the worker's orderly end: %v", err)
@@ -52,6 +71,22 @@ func TestClusterWorkerIsKilledAndNobodyRepeatsACommand(t *testing.T) {
 	sameTree(t, p.source, p.out)
 	server.cmd.Process.Kill()
 	server.end()
+}
+
+// lostWithin: status must say so within the heartbeat timeout of Pulse and ten
+// seconds more.
+func (p *place) lostWithin(address string, most time.Duration) {
+	p.t.Helper()
+	for start := time.Now(); ; {
+		ev, code := p.run("status", "--address", address)
+		if code == 0 && len(ev["run"]) == 1 && ev["run"][0]["state"] == "worker_lost" {
+			p.t.Logf("status says worker_lost %.1f s after its death", time.Since(start).Seconds())
+			return
+		}
+		if time.Since(start) > most {
+			p.t.Fatalf("%s after its worker's death: %v", most, ev["run"])
+		}
+	}
 }
 
 // hostID waits for a worker's first sign of life.

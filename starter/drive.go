@@ -82,8 +82,14 @@ func (c *connection) queueOf(j job) string {
 	return j.id
 }
 
-// answerTime is how long another process may take to start or stop.
-const answerTime = 10 * time.Second
+const (
+	// answerTime is how long another process may take to start or stop.
+	answerTime = 10 * time.Second
+
+	// ownTime is how long our own server may take until it answers: it will,
+	// however busy the machine is.
+	ownTime = time.Minute
+)
 
 // connect finds the host's server, or becomes the process that has it. Nobody
 // stops a server: the end of its process does, which its database takes like
@@ -98,7 +104,7 @@ func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
 			break
 		}
 		if !errors.Is(err, engine.ErrRunning) {
-			return nil, &exit.Error{Code: exit.Failed, What: "start Temporal in " + d.Path, Err: err}
+			return nil, &exit.Error{Code: exit.Failed, What: "start Temporal in " + d.Path, Err: err, Do: "check that the disk has room, or choose another folder with --state"}
 		}
 		find, cancel := context.WithDeadline(ctx, until)
 		info, err := engine.Find(find, d.Path)
@@ -112,7 +118,11 @@ func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
 				Do: "another lightfast holds it and does not answer; end that process"}
 		}
 	}
-	reach, cancel := context.WithTimeout(ctx, answerTime)
+	patience := answerTime
+	if c.own {
+		patience = ownTime
+	}
+	reach, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var err error
 	c.client, err = dial.Temporal(reach, c.address, dial.Options{Namespace: a.namespace, Identity: d.Host.ID, Log: quieten(a.log)})

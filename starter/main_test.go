@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -27,7 +29,25 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ends": ends}})
+}
+
+// ends is the script command `ends CODE COMMAND…`: the command fails with that
+// exit code and says why in one line, its last.
+func ends(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: ends CODE COMMAND…")
+	}
+	exited, ok := errors.AsType[*exec.ExitError](ts.Exec(args[1], args[2:]...))
+	if !ok || fmt.Sprint(exited.ExitCode()) != args[0] {
+		ts.Fatalf("it ended with %v, want %s", exited, args[0])
+	}
+	said := ts.ReadFile("stderr")
+	lines := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
+	if !strings.HasPrefix(lines[len(lines)-1], "lightfast: ") || strings.Count("\n"+said, "\nlightfast: ") != 1 || strings.Contains(said, "level=") {
+		ts.Fatalf("standard error is not one line that says why")
+	}
 }
 
 // events of one command, by their names.
@@ -75,10 +95,15 @@ func newPlace(t *testing.T) *place {
 // run executes lightfast with --json and returns its events and exit code.
 func (p *place) run(args ...string) (events, int) {
 	p.t.Helper()
+	return p.exec(p.t.Output(), args...)
+}
+
+func (p *place) exec(stderr io.Writer, args ...string) (events, int) {
+	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), "lightfast", append(args, "--state", p.state, "--json")...)
 	cmd.Env = append(os.Environ(), p.env...)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, p.t.Output()
+	cmd.Stdout, cmd.Stderr = &out, stderr
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		p.t.Fatal(err)

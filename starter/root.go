@@ -63,7 +63,7 @@ goes on from the last completed asset and the last completed part.
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.stateDir, "state", state.Default(), "`DIR` of catalog, workflows and lock")
+	f.StringVar(&a.stateDir, "state", defaultState(), "`DIR` of catalog, workflows and lock")
 	f.BoolVar(&a.json, "json", false, "print JSON lines, each with an \"event\"")
 	f.StringVar(&a.memory, "memory", "256MiB", "`SIZE` of all buffers together")
 	f.StringVar(&a.caFile, "ca-file", "", "`FILE` with certificates to trust beside the system's")
@@ -74,9 +74,20 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.logFile, "log-file", "", "write the log to `FILE` (default: standard error)")
 	f.StringVar(&a.logLevel, "log-level", "warn", "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
-	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newVersionCmd(a))
+	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newManCmd(a), newVersionCmd(a))
+	root.InitDefaultHelpCmd() // Cobra itself adds both when it is too late for usageErrors
+	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root
+}
+
+// defaultState is "" for a process without a home, as cron may start one:
+// whose state would lie at the root of the disk?
+func defaultState() string {
+	if _, err := os.UserHomeDir(); err != nil && os.Getenv("XDG_STATE_HOME") == "" {
+		return ""
+	}
+	return state.Default()
 }
 
 func exitCodes() string {
@@ -97,6 +108,14 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	memory, err := humanize.ParseBytes(a.memory)
 	if err != nil || memory < 16<<20 || memory > 1<<50 {
 		return usage(fmt.Errorf("--memory %q is no size of at least 16 MiB", a.memory), "write it like 256MiB")
+	}
+	if a.uiPort < 0 || a.uiPort > 65535 {
+		return usage(fmt.Errorf("--ui-port %d is no port", a.uiPort), "choose one up to 65535, or 0 for any free one")
+	}
+	if a.caFile != "" {
+		if _, err := os.Stat(a.caFile); err != nil {
+			return usage(fmt.Errorf("--ca-file: %w", err), "")
+		}
 	}
 	if err := a.openLog(); err != nil {
 		return err
@@ -157,6 +176,9 @@ func (a *app) close() {
 
 // openState opens the state directory.
 func (a *app) openState() (*state.Dir, error) {
+	if a.stateDir == "" {
+		return nil, usage(errors.New("there is no HOME to keep the state directory in"), "set HOME, or give --state")
+	}
 	d, err := state.Open(a.stateDir)
 	if err != nil {
 		return nil, &exit.Error{Code: exit.Failed, What: "state directory " + a.stateDir, Err: err, Do: "choose another with --state"}
@@ -186,7 +208,10 @@ func usageErrors(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, "") })
 	if cmd.Runnable() {
 		check := cmd.Args
-		if check == nil {
+		switch {
+		case cmd.Name() == "help":
+			check = helpTopic
+		case check == nil:
 			check = cobra.NoArgs
 		}
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -211,6 +236,15 @@ func usageErrors(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		usageErrors(sub)
 	}
+}
+
+// helpTopic accepts the path of a command.
+func helpTopic(help *cobra.Command, args []string) error {
+	cmd, rest, err := help.Root().Find(args)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("unknown command %q for %q", rest[0], cmd.CommandPath())
+	}
+	return err
 }
 
 // report prints the one line that a person reads of a failure.

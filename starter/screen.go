@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,7 +19,8 @@ import (
 )
 
 // screen shows how a run gets on: events with --json, a live line on a
-// terminal, a plain line every ten seconds without one.
+// terminal, a plain line every ten seconds without one or on one that can only
+// print. There are no colours, so NO_COLOR needs no heed.
 type screen struct {
 	a    *app
 	verb string // "stored", "restored"
@@ -30,8 +34,9 @@ type screen struct {
 }
 
 func (a *app) newScreen(verb string) *screen {
+	signal.Ignore(syscall.SIGPIPE) // `| head` has seen enough, and the run goes on
 	s := &screen{a: a, verb: verb, now: time.Now}
-	if f, ok := a.stderr.(*os.File); ok && !a.json && term.IsTerminal(int(f.Fd())) {
+	if f, ok := a.stderr.(*os.File); ok && !a.json && term.IsTerminal(int(f.Fd())) && !slices.Contains(a.env, "TERM=dumb") {
 		s.live = mpb.New(mpb.WithOutput(f), mpb.WithWidth(32), mpb.WithRefreshRate(200*time.Millisecond))
 		s.bar = s.live.AddBar(0,
 			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return s.left() })),

@@ -27,6 +27,7 @@ import (
 )
 
 func main() {
+	syscall.Umask(0o077) // what we keep is for its owner alone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stderr)
