@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # time, once for the tests and once for the command.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit race demo demo-s3 lint golden histories screenshots fuzz clean
+.PHONY: help build test unit race demo demo-s3 packages soak lint golden histories screenshots fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
