@@ -69,6 +69,7 @@ type connection struct {
 	client  client.Client
 	address string
 	ui      string
+	pid     int // of the process with the server: the next one takes the same port
 	own     bool
 	cluster bool // the server is none of ours, and neither are its workers
 }
@@ -111,7 +112,7 @@ func (a *app) connect(ctx context.Context, d *state.Dir) (*connection, error) {
 		cancel()
 		switch {
 		case err == nil:
-			c.address, c.ui = info.Address, info.UI
+			c.address, c.ui, c.pid = info.Address, info.UI, info.PID
 		case errors.Is(err, engine.ErrNotRunning) && time.Now().Before(until): // it has just ended
 		default:
 			return nil, &exit.Error{Code: exit.InUse, What: "state directory " + d.Path, Err: err,
@@ -171,7 +172,7 @@ func (c *connection) served(ctx context.Context, d *state.Dir) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	info, err := engine.Find(ctx, d.Path)
-	return err == nil && info.Address == c.address
+	return err == nil && info.Address == c.address && info.PID == c.pid
 }
 
 // see starts the job's workflow, or attaches to the one that runs, and waits
@@ -184,11 +185,11 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 		}
 	}()
 	if w, err = a.take(ctx, c, d, j); err != nil {
-		return false, err
+		return false, a.orGone(ctx, c, d, err)
 	}
 	run, err := c.start(ctx, j)
 	if err != nil {
-		return false, err
+		return false, a.orGone(ctx, c, d, err)
 	}
 	waiting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -204,6 +205,9 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 		}
 		select {
 		case err := <-done:
+			if _, result := errors.AsType[*temporal.WorkflowExecutionError](err); err != nil && !result {
+				err = a.orGone(ctx, c, d, err)
+			}
 			return w != nil, err
 		case <-ctx.Done():
 			return w != nil, a.interrupt(c, j.id, w, s, done)
@@ -223,6 +227,21 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 			}
 		}
 	}
+}
+
+// orGone tells a server that has gone from one that answers with err.
+func (a *app) orGone(ctx context.Context, c *connection, d *state.Dir, err error) error {
+	// A dying process closes its connections a moment before its lock.
+	for range 3 {
+		if ctx.Err() == nil && !c.served(ctx, d) {
+			return errors.Join(errServerGone, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return err
 }
 
 // start begins a job's workflow unless it is running already.

@@ -66,11 +66,8 @@ func (a *app) keepUp(ctx context.Context, d *state.Dir, o upOptions) (err error)
 	defer tick.Stop()
 	for {
 		open, err := a.tend(ctx, c, d, shifts)
-		if err != nil && ctx.Err() == nil && !c.served(ctx, d) {
-			return errServerGone
-		}
 		if err != nil {
-			return err
+			return a.orGone(ctx, c, d, err)
 		}
 		if o.untilIdle && open == 0 {
 			return nil

@@ -44,7 +44,11 @@ func Temporal(ctx context.Context, address string, o Options) (client.Client, er
 		Namespace:         o.Namespace,
 		Identity:          o.Identity,
 		Logger:            sdklog.NewStructuredLogger(o.Log),
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{Reconnect}},
+		ConnectionOptions: client.ConnectionOptions{
+			DialOptions: []grpc.DialOption{Reconnect},
+			// The SDK's 5 s are too few for a server that has just started on a busy machine.
+			GetSystemInfoTimeout: 30 * time.Second,
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect to temporal at %s: %w", address, err)
