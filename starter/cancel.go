@@ -78,14 +78,15 @@ func openRun(ctx context.Context, c *connection, name string) (runStatus, error)
 // cancelRun cancels a run and waits for its end. One that no living process
 // has in hand is terminated: what is done is in the catalog.
 func (a *app) cancelRun(ctx context.Context, c *connection, d *state.Dir, workflow string) error {
-	lock, free, err := d.TryLock(workflow)
-	if err != nil {
-		return err
-	}
-	if free {
-		defer lock.Unlock()
-		err := c.client.TerminateWorkflow(ctx, workflow, "", "canceled while no process worked it off")
-		return gone(err)
+	if !c.cluster { // there, no lock of ours says who works it off
+		lock, free, err := d.TryLock(workflow)
+		if err != nil {
+			return err
+		}
+		if free {
+			defer lock.Unlock()
+			return gone(c.client.TerminateWorkflow(ctx, workflow, "", "canceled while no process worked it off"))
+		}
 	}
 	if err := c.client.CancelWorkflow(ctx, workflow, ""); err != nil {
 		return gone(err)
