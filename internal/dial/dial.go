@@ -40,10 +40,10 @@ func Temporal(ctx context.Context, address string, o Options) (client.Client, er
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c, err := client.NewLazyClient(client.Options{
-		HostPort:          address,
-		Namespace:         o.Namespace,
-		Identity:          o.Identity,
-		Logger:            sdklog.NewStructuredLogger(o.Log),
+		HostPort:  address,
+		Namespace: o.Namespace,
+		Identity:  o.Identity,
+		Logger:    sdklog.NewStructuredLogger(o.Log),
 		ConnectionOptions: client.ConnectionOptions{
 			DialOptions: []grpc.DialOption{Reconnect},
 			// The SDK's 5 s are too few for a server that has just started on a busy machine.
