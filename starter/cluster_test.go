@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -43,20 +45,21 @@ func (p *place) killWorkers(rng *rand.Rand, kills int) {
 	w := work()
 	b := p.begin("backup", "--address", address, "--on", hostID(t, host), "--source", p.source, "--to", p.dest)
 	b.storing()
+	total := sizeOf(t, p.source)
 	for n := range kills {
-		moved := number(t, b.until("further", func(e map[string]any) bool { return e["event"] == "progress" }), "bytes", "done")
-		<-time.After(time.Duration(rng.IntN(700)) * time.Millisecond) // the moment is what is tried
+		// A seeded point within the n-th part of what is to be stored.
+		point := int64(float64(total) * (float64(n) + rng.Float64()) / float64(kills+1))
+		for deadline := time.Now().Add(patience); sizeOf(t, p.dest) < point; {
+			if time.Now().After(deadline) {
+				t.Fatalf("kill %d: %d of %d bytes at the destination, waited for %d", n+1, sizeOf(t, p.dest), total, point)
+			}
+		}
 		w.Process.Kill()
 		w.Wait()
 		if n == 0 {
 			p.lostWithin(address, 20*time.Second)
 		}
 		w = work()
-		if n+1 < kills {
-			b.until("at work again", func(e map[string]any) bool {
-				return e["phase"] == "storing" && number(t, e, "bytes", "done") > moved
-			})
-		}
 	}
 	res := b.until("done", func(e map[string]any) bool { return e["event"] == "result" })
 	if code := b.end(); code != 0 {
@@ -71,6 +74,27 @@ func (p *place) killWorkers(rng *rand.Rand, kills int) {
 	sameTree(t, p.source, p.out)
 	server.cmd.Process.Kill()
 	server.end()
+}
+
+// sizeOf sums the files below dir, also the parts of what is half there.
+func sizeOf(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			var info fs.FileInfo
+			if info, err = e.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) { // renamed or removed meanwhile
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // lostWithin: status must say so within the heartbeat timeout of Pulse and ten
