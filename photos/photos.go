@@ -90,31 +90,65 @@ type Asset struct {
 // library has it (no Unicode normalisation). The zero value of a field means
 // that the library says nothing.
 type Metadata struct {
-	UUID             string   `json:"uuid,omitempty"`
-	OriginalFilename string   `json:"original_filename"`
-	NameRaw          []byte   `json:"name_raw,omitempty"` // of a name that is no UTF-8
-	Kind             Kind     `json:"kind"`
-	Date             string   `json:"date,omitempty"`     // RFC 3339 with the offset of the place, when taken
-	DateRaw          *float64 `json:"date_raw,omitempty"` // Apple's number where Date cannot say it
-	TZOffset         *int     `json:"tz_offset_s,omitempty"`
-	TZName           string   `json:"tz_name,omitempty"`
-	Modified         string   `json:"modified,omitempty"` // RFC 3339, UTC
-	Trashed          bool     `json:"trashed,omitempty"`
-	Hidden           bool     `json:"hidden,omitempty"`
-	Favorite         bool     `json:"favorite,omitempty"`
-	Shared           bool     `json:"shared,omitempty"`
-	Burst            *Burst   `json:"burst,omitempty"`
-	Title            string   `json:"title,omitempty"`
-	Description      string   `json:"description,omitempty"`
-	Keywords         []string `json:"keywords,omitempty"` // sorted
-	Albums           []string `json:"albums,omitempty"`   // "Folder/Album", sorted
-	Persons          []string `json:"persons,omitempty"`  // sorted; unnamed faces left out
-	Place            *Place   `json:"place,omitempty"`
-	Types            []string `json:"types,omitempty"` // "live", "panorama", "screenshot", …, sorted
-	Width            int      `json:"width,omitempty"`
-	Height           int      `json:"height,omitempty"`
-	Edited           bool     `json:"edited,omitempty"`
-	EditFormat       string   `json:"edit_format,omitempty"` // adjustment format identifier
+	UUID             string      `json:"uuid,omitempty"`
+	OriginalFilename string      `json:"original_filename"`
+	NameRaw          []byte      `json:"name_raw,omitempty"` // of a name that is no UTF-8
+	Kind             Kind        `json:"kind"`
+	Date             string      `json:"date,omitempty"`     // RFC 3339 with the offset of the place, when taken
+	DateRaw          *float64    `json:"date_raw,omitempty"` // Apple's number where Date cannot say it
+	TZOffset         *int        `json:"tz_offset_s,omitempty"`
+	TZName           string      `json:"tz_name,omitempty"`
+	Added            string      `json:"added,omitempty"`    // to the library: RFC 3339, UTC
+	Modified         string      `json:"modified,omitempty"` // RFC 3339, UTC
+	Trashed          bool        `json:"trashed,omitempty"`
+	Hidden           bool        `json:"hidden,omitempty"`
+	Favorite         bool        `json:"favorite,omitempty"`
+	Shared           bool        `json:"shared,omitempty"`
+	Burst            *Burst      `json:"burst,omitempty"`
+	Title            string      `json:"title,omitempty"`
+	Description      string      `json:"description,omitempty"`
+	Keywords         []string    `json:"keywords,omitempty"`    // sorted
+	Albums           []string    `json:"albums,omitempty"`      // "Folder/Album", sorted
+	AlbumItems       []AlbumItem `json:"album_items,omitempty"` // the same albums by their identity, sorted by it
+	Persons          []string    `json:"persons,omitempty"`     // sorted; unnamed faces left out
+	Faces            []Face      `json:"faces,omitempty"`       // where people are, the unnamed too; from left to right
+	Place            *Place      `json:"place,omitempty"`
+	Types            []string    `json:"types,omitempty"` // "live", "panorama", "screenshot", …, sorted
+	Width            int         `json:"width,omitempty"`
+	Height           int         `json:"height,omitempty"`
+	Edited           bool        `json:"edited,omitempty"`
+	EditFormat       string      `json:"edit_format,omitempty"` // adjustment format identifier
+	Duration         float64     `json:"duration_s,omitempty"`
+	Camera           *Camera     `json:"camera,omitempty"`
+}
+
+// AlbumItem is the place of an asset in one album: titles are no identity,
+// two albums may share one.
+type AlbumItem struct {
+	UUID  string `json:"uuid"`
+	Path  string `json:"path"`            // "Folder/Album"
+	Order int64  `json:"order,omitempty"` // sorts the assets of the album
+}
+
+// Face is the centre and the extent of a face, as fractions of the picture
+// from its top left corner, as it is shown.
+type Face struct {
+	Name string  `json:"name,omitempty"`
+	X    float64 `json:"x"`
+	Y    float64 `json:"y"`
+	W    float64 `json:"w"`
+	H    float64 `json:"h"`
+}
+
+// Camera is what a library has noted of how a picture was taken.
+type Camera struct {
+	Make        string  `json:"make,omitempty"`
+	Model       string  `json:"model,omitempty"`
+	Lens        string  `json:"lens,omitempty"`
+	ISO         int     `json:"iso,omitempty"`
+	Aperture    float64 `json:"aperture,omitempty"`        // f-number
+	Exposure    float64 `json:"exposure_s,omitempty"`      // seconds
+	FocalLength float64 `json:"focal_length_mm,omitempty"` // of the lens as it is
 }
 
 // Burst says which frame of a burst an asset is.
