@@ -38,12 +38,13 @@ packages: ## Debian packages that tests use, installed where they are missing
 soak: ## the longer proofs: kills of a cluster's worker at full size (some 5 minutes)
 	go test -tags soak -timeout 60m -run Soak -v ./starter
 
-lint: ## format, vet, staticcheck, workflowcheck, go.mod, and the vet of what runs on a Mac
+lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, and the vet of what runs on a Mac
 	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	go tool -modfile=tools/lint/go.mod staticcheck ./...
 	go tool -modfile=tools/lint/go.mod workflowcheck ./workflows/...
+	go tool -modfile=tools/lint/go.mod github.com/compose-spec/compose-go/v2/cmd -no-interpolation docker-compose.yml >/dev/null
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./internal/atomicfile ./internal/budget ./internal/safename ./manifest ./objectstore/... ./photos
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build ./photos/folder
 

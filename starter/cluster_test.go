@@ -19,31 +19,80 @@ func TestClusterWorkerIsKilledAndNobodyRepeatsACommand(t *testing.T) {
 	p.killWorkers(rand.New(rand.NewPCG(1, 1)), 1)
 }
 
+// cluster is a server in a process of its own and what starts its workers.
+type cluster struct {
+	t                            *testing.T
+	server                       *background
+	address, state, host, worker string
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{t: t, state: t.TempDir(), worker: filepath.Join(t.TempDir(), "lightfast-worker")}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", c.worker, "../worker").CombinedOutput(); err != nil {
+		t.Fatalf("go build ../worker: %v\n%s", err, out)
+	}
+	c.server = newPlace(t).begin("up")
+	up := c.server.until("up", func(e map[string]any) bool { return e["event"] == "up" })
+	c.address = up["address"].(string)
+	return c
+}
+
+// work starts a worker, and waits for its first sign of life.
+func (c *cluster) work() *exec.Cmd {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), c.worker, "--address", c.address, "--state", c.state)
+	cmd.Stderr = c.t.Output()
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.host = hostID(c.t, c.state)
+	return cmd
+}
+
+// end ends a worker in an orderly way, and the server.
+func (c *cluster) end(w *exec.Cmd) {
+	c.t.Helper()
+	w.Process.Signal(syscall.SIGTERM)
+	if err := w.Wait(); err != nil {
+		c.t.Errorf("the worker's orderly end: %v", err)
+	}
+	c.server.cmd.Process.Kill()
+	c.server.end()
+}
+
+func TestClusterRunIsCanceledFromAnyTerminal(t *testing.T) {
+	t.Parallel()
+	p, c := longPlace(t), newCluster(t)
+	w := c.work()
+	b := p.begin("backup", "--address", c.address, "--on", c.host, "--source", p.source, "--to", p.dest)
+	b.until("storing something", func(e map[string]any) bool {
+		return e["phase"] == "storing" && number(t, e, "assets", "done") > 0
+	})
+	if _, code := newPlace(t).run("cancel", "--address", c.address); code != 0 {
+		t.Errorf("cancel ended with %d, want 0", code)
+	}
+	if code := b.end(); code != 8 {
+		t.Errorf("backup ended with %d, want 8", code)
+	}
+	p.restore(0) // what is done, by its interim snapshot
+	if want, got := tree(t, p.source), tree(t, p.out); len(got) == 0 || len(got) == len(want) {
+		t.Errorf("%d of %d files restored from the interim snapshot, want a part", len(got), len(want))
+	}
+	if ev, code := p.run("backup", "--address", c.address, "--on", c.host, "--source", p.source, "--to", p.dest); code != 0 || ev.result(t)["resumed"] != true {
+		t.Errorf("the same command ended with %d, want 0 and resumed", code)
+	}
+	c.end(w)
+}
+
 // killWorkers backs up in a cluster: the server is a process of its own, the
 // worker another, which is killed again and again and started by nobody but a
 // loop, and the command only waits.
 func (p *place) killWorkers(rng *rand.Rand, kills int) {
-	t := p.t
+	t, c := p.t, newCluster(p.t)
 	t.Helper()
-	worker := filepath.Join(t.TempDir(), "lightfast-worker")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", worker, "../worker").CombinedOutput(); err != nil {
-		t.Fatalf("go build ../worker: %v\n%s", err, out)
-	}
-	server := newPlace(t).begin("up")
-	up := server.until("up", func(e map[string]any) bool { return e["event"] == "up" })
-	address := up["address"].(string)
-
-	host := t.TempDir()
-	work := func() *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), worker, "--address", address, "--state", host)
-		cmd.Stderr = t.Output()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
-	w := work()
-	b := p.begin("backup", "--address", address, "--on", hostID(t, host), "--source", p.source, "--to", p.dest)
+	w := c.work()
+	b := p.begin("backup", "--address", c.address, "--on", c.host, "--source", p.source, "--to", p.dest)
 	b.storing()
 	total := sizeOf(t, p.source)
 	for n := range kills {
@@ -57,23 +106,18 @@ func (p *place) killWorkers(rng *rand.Rand, kills int) {
 		w.Process.Kill()
 		w.Wait()
 		if n == 0 {
-			p.lostWithin(address, 20*time.Second)
+			p.lostWithin(c.address, 20*time.Second)
 		}
-		w = work()
+		w = c.work()
 	}
 	res := b.until("done", func(e map[string]any) bool { return e["event"] == "result" })
 	if code := b.end(); code != 0 {
 		t.Errorf("backup ended with %d, want 0", code)
 	}
 	t.Logf("%d kills: %.1f s, %d bytes sent of %d", kills, res["duration_s"], number(t, res, "bytes", "sent"), number(t, res, "bytes", "source"))
-	w.Process.Signal(syscall.SIGTERM)
-	if err := w.Wait(); err != nil {
-		t.Errorf("the worker's orderly end: %v", err)
-	}
+	c.end(w)
 	p.restore(0)
 	sameTree(t, p.source, p.out)
-	server.cmd.Process.Kill()
-	server.end()
 }
 
 // sizeOf sums the files below dir, also the parts of what is half there.
