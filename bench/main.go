@@ -1,0 +1,94 @@
+// Command bench measures what README and docs claim of Lightfast, with the
+// real binaries in real processes, as `make bench` runs it. It asserts
+// nothing: it prints one line a measurement, to be compared with lines of the
+// same machine and hour.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// scenario is one measurement.
+type scenario struct {
+	name, what string
+	run        func(ctx context.Context, b *bench) error
+}
+
+var scenarios = []scenario{
+	{"temporal", "CPU of Temporal, server and worker together, for each small asset", temporalCost},
+	{"library", "scan, first and no-change backup of a built library (-assets)", libraryScale},
+}
+
+// bench is what scenarios are given.
+type bench struct {
+	bin    string // the lightfast to measure
+	work   string // a folder of its own, removed afterwards
+	assets int
+	runs   int
+}
+
+func main() {
+	var b bench
+	flag.StringVar(&b.bin, "bin", "bin/lightfast", "`PATH` of the binary to measure")
+	flag.IntVar(&b.assets, "assets", 100_000, "`NUMBER` of assets of the built library")
+	flag.IntVar(&b.runs, "runs", 3, "`NUMBER` of runs of which the median is taken")
+	flag.Usage = usage
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := b.all(ctx, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] [scenario ...]")
+	for _, s := range scenarios {
+		fmt.Fprintf(flag.CommandLine.Output(), "  %-10s %s\n", s.name, s.what)
+	}
+	flag.PrintDefaults()
+}
+
+func (b *bench) all(ctx context.Context, names []string) error {
+	wanted := map[string]bool{}
+	for _, n := range names {
+		wanted[n] = true
+	}
+	fmt.Printf("%s/%s, %d CPUs, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	for _, s := range scenarios {
+		if len(names) > 0 && !wanted[s.name] {
+			continue
+		}
+		delete(wanted, s.name)
+		if err := b.one(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if len(wanted) > 0 {
+		return fmt.Errorf("no scenario is called %s", strings.Join(names, " or "))
+	}
+	return nil
+}
+
+func (b *bench) one(ctx context.Context, s scenario) (err error) {
+	if b.work, err = os.MkdirTemp("", "lightfast-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.work)
+	fmt.Printf("\n%s: %s\n", s.name, s.what)
+	return s.run(ctx, b)
+}
+
+func median(xs []float64) float64 {
+	sorted := slices.Sorted(slices.Values(xs))
+	return sorted[len(sorted)/2]
+}
