@@ -116,8 +116,10 @@ type Metadata struct {
 	Types            []string    `json:"types,omitempty"` // "live", "panorama", "screenshot", …, sorted
 	Width            int         `json:"width,omitempty"`
 	Height           int         `json:"height,omitempty"`
+	Orientation      int         `json:"orientation,omitempty"` // Exif's, of the original's pixels; Width, Height and Faces are as shown
 	Edited           bool        `json:"edited,omitempty"`
 	EditFormat       string      `json:"edit_format,omitempty"` // adjustment format identifier
+	EditData         []byte      `json:"edit_data,omitempty"`   // recipe of the edit, where the library has it in no file
 	Duration         float64     `json:"duration_s,omitempty"`
 	Camera           *Camera     `json:"camera,omitempty"`
 }
@@ -162,9 +164,12 @@ type Burst struct {
 type Place struct {
 	Latitude    float64 `json:"latitude"`
 	Longitude   float64 `json:"longitude"`
-	Name        string  `json:"name,omitempty"`
+	Name        string  `json:"name,omitempty"`    // of the smallest place known there
+	Address     string  `json:"address,omitempty"` // in one line, as the library shows it
 	Street      string  `json:"street,omitempty"`
+	District    string  `json:"district,omitempty"`
 	City        string  `json:"city,omitempty"`
+	County      string  `json:"county,omitempty"`
 	State       string  `json:"state,omitempty"`
 	PostalCode  string  `json:"postal_code,omitempty"`
 	Country     string  `json:"country,omitempty"`

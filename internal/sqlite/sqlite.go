@@ -6,9 +6,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -59,14 +62,38 @@ func Open(path string, o Options) (*sql.DB, error) {
 		q.Set("_txlock", "immediate")
 	}
 	file := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}
-	db, err := sql.Open("sqlite3", file.String())
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
+	db := sql.OpenDB(connector(file.String()))
 	if o.Scratch {
 		db.SetMaxOpenConns(1) // without a journal, one writer and no reader beside it
 	}
 	return db, nil
+}
+
+// connector opens connections to the database that it names.
+type connector string
+
+// A checkpoint writes each page once, however often the WAL has it, and waits
+// for the disk twice: after 64 MiB instead of SQLite's 4, random inserts of a
+// large scan cost a third.
+var sqliteDriver = &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+	_, err := c.Exec("PRAGMA wal_autocheckpoint = 16384", nil)
+	return err
+}}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return sqliteDriver.Open(string(c)) }
+func (c connector) Driver() driver.Driver                        { return sqliteDriver }
+
+// Sync makes what is committed to the database at path survive a power cut:
+// in WAL mode with synchronous=NORMAL a commit is in the file, and waits for
+// the next checkpoint to be on the disk.
+func Sync(path string) error {
+	wal, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) { // nothing since the last checkpoint
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(wal.Sync(), wal.Close())
 }
 
 // Backup writes the state of the database at from, as its last commit left
@@ -107,7 +134,7 @@ func withConn(ctx context.Context, db *sql.DB, f func(*sqlite3.SQLiteConn) error
 		return err
 	}
 	defer c.Close()
-	return c.Raw(func(driver any) error { return f(driver.(*sqlite3.SQLiteConn)) })
+	return c.Raw(func(c any) error { return f(c.(*sqlite3.SQLiteConn)) })
 }
 
 // QuickCheck returns what SQLite finds wrong with the database, if anything.

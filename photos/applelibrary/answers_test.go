@@ -71,14 +71,19 @@ func scan(t *testing.T, l photos.Source) map[photos.AssetID]photos.Asset {
 }
 
 type answers struct {
-	Assets  []answer
-	Orphans []struct {
+	Generation string
+	Assets     []answer
+	Orphans    []struct {
 		Path string
 		Size int64
 	}
 }
 
 type answer struct {
+	// legacy answers are osxphotos' alone, which tells no raw date and never
+	// compares a size.
+	legacy bool
+
 	UUID             string
 	OriginalFilename string `json:"original_filename"`
 	Kind             string
@@ -128,7 +133,7 @@ var words = map[string]photos.Role{
 func TestRealLibrariesAreReadAsTheyAre(t *testing.T) {
 	for _, name := range []string{
 		"Test-15.4.1", "Test-Cloud-10.15.6", "Test-Screen-Recording-12.0.1", "ExternalAdjustments-14.4.1",
-		"Test-Lock-10_15_1", "Derived-icloud-15", "Derived-broken-13",
+		"Test-Lock-10_15_1", "Derived-icloud-15", "Derived-broken-13", "Test-10.13.6", "Test-10.14.6",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,6 +160,7 @@ func TestRealLibrariesAreReadAsTheyAre(t *testing.T) {
 				}
 			}
 			for _, x := range want.Assets {
+				x.legacy = want.Generation == "Photos 2-4"
 				a, ok := got[photos.AssetID(x.UUID)]
 				if !ok {
 					t.Errorf("%s %s is not there", x.UUID, x.OriginalFilename)
@@ -219,6 +225,13 @@ func compareDates(t *testing.T, a photos.Asset, x answer) {
 		t.Fatal(err)
 	}
 	absurd := want.Unix() == 0 && x.DateApple != nil && *x.DateApple != -978307200 // what the answers say where they cannot
+	if x.legacy {
+		absurd = want.Unix() == 0
+		x.DateApple = a.Metadata.DateRaw
+		if x.DateApple == nil {
+			x.DateApple = new(float64)
+		}
+	}
 	switch {
 	case x.DateApple == nil:
 		if a.Metadata.Date != "" || a.Metadata.DateRaw != nil {
@@ -294,6 +307,9 @@ func compareResources(t *testing.T, a photos.Asset, x answer) {
 		if w == "fingerprint_mismatch" { // told by whoever reads the bytes
 			w = "present"
 		}
+		if x.legacy && status[role] == string(photos.SizeMismatch) && w == "present" {
+			continue // proved by compareFingerprints
+		}
 		if status[role] != w {
 			t.Errorf("%s %s, %s is %q, want %q", a.ID, x.OriginalFilename, role, status[role], w)
 		}
@@ -313,6 +329,9 @@ func compareFingerprints(t *testing.T, a photos.Asset, x answer) {
 	for _, files := range x.DiskFiles {
 		for _, f := range files {
 			for _, r := range a.Resources {
+				if x.legacy && r.Path == f.Path && r.Warning != "" && (r.Fingerprint == f.Fingerprint || r.Size != f.Size) {
+					t.Errorf("%s, %s: %s, but size and fingerprint are the database's", a.ID, r.Role, r.Warning)
+				}
 				if r.Path != f.Path || r.Fingerprint == "" || r.Warning != "" {
 					continue
 				}

@@ -16,12 +16,13 @@ import (
 
 // view is one state of the library's database, in a private copy.
 type view struct {
-	name  string // of the database, inside the bundle
-	stamp stamp  // of what was copied
-	db    *sql.DB
-	model model
-	dir   string // private, of this view alone
-	users int    // scans at work; guarded by the library's mutex
+	name   string       // of the database, inside the bundle
+	stamp  sqlite.Stamp // of what was copied
+	db     *sql.DB
+	gen    generation // nil: none of a Photos library
+	tables int
+	dir    string // private, of this view alone
+	users  int    // scans at work; guarded by the library's mutex
 }
 
 func (v *view) remove() {
@@ -47,9 +48,7 @@ func openBundle(p string) (*os.Root, error) {
 	return root, nil
 }
 
-// newView copies the database and finds out whose it is. Every Photos 5
-// bundle also has a photos.db, and a migrated one leftovers of iPhoto: tables
-// decide, not names.
+// newView copies the database, whichever of its two names it has.
 func (l *Library) newView(ctx context.Context) (*view, error) {
 	folder, err := l.databaseFolder()
 	if err != nil {
@@ -58,24 +57,38 @@ func (l *Library) newView(ctx context.Context) (*view, error) {
 	if folder == "" {
 		return nil, l.refuse("not a Photos library: no database folder", "name the folder that ends in .photoslibrary", nil)
 	}
-	name := path.Join(folder, "Photos.sqlite")
-	v, err := l.copyOf(ctx, name)
-	switch {
-	case err == nil && v.model.asset != "":
-		return v, nil
-	case err == nil:
-		v.remove()
-		err = l.refuse("library database has no tables of a Photos library: "+name, "restore it from a backup, or open the library in Photos to have it repaired", nil)
-	case errors.Is(err, fs.ErrNotExist):
-		err = l.refuse("library database is missing: "+name, "restore it from a backup, or open the library in Photos to have it repaired", nil)
-	default:
-		return nil, err
+	var why error // of the likelier name, if neither is the one
+	for _, name := range []string{"Photos.sqlite", "photos.db"} {
+		name = path.Join(folder, name)
+		v, err := l.copyOf(ctx, name)
+		switch {
+		case err == nil && v.gen != nil:
+			return v, nil
+		case err == nil && v.tables > 0 && why != nil: // the photos.db that every Photos 5 bundle has as well
+			v.remove()
+			continue
+		case err == nil:
+			v.remove()
+			err = l.refuse("library database has no tables of a Photos library: "+name, repair, nil)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+		if why == nil || errors.Is(why, fs.ErrNotExist) {
+			why = err
+		}
 	}
-	if older := l.olderThanPhotos5(ctx, folder); older != nil {
-		return nil, older
+	for _, sign := range []string{path.Join(folder, "apdb/Library.apdb"), "AlbumData.xml", "ProjectDBVersion.plist"} {
+		if l.has(sign) {
+			return nil, l.refuse("an iPhoto or Aperture library, not supported", "open it once in Photos, or back its Masters folder up as a plain folder", nil)
+		}
 	}
-	return nil, err
+	if errors.Is(why, fs.ErrNotExist) {
+		why = l.refuse("library database is missing: "+path.Join(folder, "Photos.sqlite"), repair, nil)
+	}
+	return nil, why
 }
+
+const repair = "restore it from a backup, or open the library in Photos to have it repaired"
 
 // copyOf copies and opens the database of that name. It fails with
 // fs.ErrNotExist where there is none.
@@ -90,7 +103,7 @@ func (l *Library) copyOf(ctx context.Context, name string) (_ *view, err error) 
 		}
 	}()
 	to := path.Join(v.dir, "copy.sqlite")
-	if v.stamp, err = copyDatabase(ctx, l.root, name, to); err != nil {
+	if v.stamp, err = sqlite.Capture(ctx, l.root, name, to); err != nil {
 		return nil, l.explain(name, err)
 	}
 	if v.db, err = sqlite.Open(to, sqlite.Options{Copy: true}); err != nil {
@@ -98,43 +111,16 @@ func (l *Library) copyOf(ctx context.Context, name string) (_ *view, err error) 
 	}
 	err = sqlite.QuickCheck(ctx, v.db)
 	if err == nil {
-		v.model, err = readModel(ctx, v.db)
-	}
-	if err == nil && v.model.asset != "" {
-		err = v.model.index(ctx, v.db)
+		v.gen, v.tables, err = generationOf(ctx, v.db)
 	}
 	if err != nil {
 		v.db.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, l.refuse("library database is damaged: "+name, "what was backed up before stays; have Photos repair the library (hold Command and Option while opening it), then run this again", err)
+		return nil, l.damaged(name, err)
 	}
 	return v, nil
-}
-
-// olderThanPhotos5 says which older program made the library, or nil.
-func (l *Library) olderThanPhotos5(ctx context.Context, folder string) error {
-	name := path.Join(folder, "photos.db")
-	v, err := l.copyOf(ctx, name)
-	if err == nil {
-		defer v.remove()
-		switch tables := v.model.schema; {
-		case tables["RKVERSION"] != nil:
-			return l.refuse("made by Photos 4 or earlier, not supported yet", "open it once in a newer Photos", nil)
-		case len(tables) == 0 && !l.has(path.Join(folder, "Photos.sqlite")):
-			return l.refuse("library database has no tables: "+name, "open the library in Photos to have it repaired, or restore it from a backup", nil)
-		}
-	}
-	for _, sign := range []string{path.Join(folder, "apdb/Library.apdb"), "AlbumData.xml", "ProjectDBVersion.plist"} {
-		if l.has(sign) {
-			return l.refuse("an iPhoto or Aperture library, not supported", "open it once in Photos, or back its Masters folder up as a plain folder", nil)
-		}
-	}
-	if se, ok := errors.AsType[*photos.SourceError](err); ok {
-		return se
-	}
-	return nil
 }
 
 // databaseFolder finds the folder, whatever the case of its name.
@@ -160,14 +146,18 @@ func (l *Library) refuse(why, do string, err error) error {
 	return &photos.SourceError{Path: l.path, Why: why, Do: do, Err: err}
 }
 
+func (l *Library) damaged(name string, err error) error {
+	return l.refuse("library database is damaged: "+name, "what was backed up before stays; have Photos repair the library (hold Command and Option while opening it), then run this again", err)
+}
+
 // explain gives the failure to copy a database its words.
 func (l *Library) explain(name string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, errBusy):
+	case errors.Is(err, sqlite.ErrBusy):
 		return l.refuse("library database is being written all the time", "quit Photos and run this again", err)
-	case errors.Is(err, errNoFile):
+	case errors.Is(err, sqlite.ErrNoFile):
 		return l.refuse("library database is damaged: "+name+" is not a file", "restore it from a backup", nil)
 	}
 	return unreadable(l.path, err)

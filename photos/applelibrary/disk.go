@@ -24,7 +24,10 @@ var mediaFolders = []string{
 	"resources/cloudsharing/data", // Photos 5 to 7
 	"scopes/cloudsharing/data",    // Photos 8 and later
 	"scopes/syndication/originals",
+	"scopes/syndication/resources/renders",
 	"scopes/momentshared/originals",
+	"scopes/momentshared/resources/renders",
+	"Masters", // of Photos 4 and earlier: what a migration left behind
 }
 
 // file is a regular file of the bundle.
@@ -38,13 +41,16 @@ type file struct {
 // the size of the library, finds the siblings that no row mentions, matches
 // names whatever their case, and what no asset takes is an orphan.
 type disk struct {
-	db         *sql.DB
-	find, take *sql.Stmt
-	skipped    []string // links, a few of them
+	db      *sql.DB
+	stem    func(name string) string
+	find    *sql.Stmt
+	given   map[string]int64 // files by path that were asked for and not explained yet
+	taken   []uint64         // a bit per file; in memory, because each would cost a write
+	skipped []string         // links, a few of them
 }
 
-func listDisk(ctx context.Context, root *os.Root, dir string) (_ *disk, err error) {
-	d := &disk{}
+func listDisk(ctx context.Context, root *os.Root, dir string, in layout) (_ *disk, err error) {
+	d := &disk{stem: in.stem, given: map[string]int64{}}
 	if d.db, err = sqlite.Open(filepath.Join(dir, "files.sqlite"), sqlite.Options{Scratch: true}); err != nil {
 		return nil, err
 	}
@@ -54,8 +60,9 @@ func listDisk(ctx context.Context, root *os.Root, dir string) (_ *disk, err erro
 		}
 	}()
 	// Rows of one stem lie together, and those of one folder share their
-	// first letter: inserting touches a narrow part of the tree at a time.
-	if _, err := d.db.ExecContext(ctx, "CREATE TABLE files (stem TEXT, path TEXT, size INTEGER, mtime INTEGER, PRIMARY KEY (stem, path)) WITHOUT ROWID"); err != nil {
+	// first letter: inserting touches a narrow part of the tree at a time,
+	// which has room in the cache.
+	if _, err := d.db.ExecContext(ctx, "PRAGMA cache_size = -32768; CREATE TABLE files (stem TEXT, path TEXT, size INTEGER, mtime INTEGER, id INTEGER, PRIMARY KEY (stem, path)) WITHOUT ROWID"); err != nil {
 		return nil, err
 	}
 	tx, err := d.db.BeginTx(ctx, nil)
@@ -63,13 +70,16 @@ func listDisk(ctx context.Context, root *os.Root, dir string) (_ *disk, err erro
 		return nil, err
 	}
 	defer tx.Rollback()
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO files VALUES (?, ?, ?, ?)")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO files VALUES (?, ?, ?, ?, ?)")
 	if err != nil {
 		return nil, err
 	}
-	for _, folder := range mediaFolders {
+	n := int64(0)
+	for _, folder := range in.folders {
 		err := d.list(ctx, root, folder, func(f file) error {
-			_, err := insert.ExecContext(ctx, stem(path.Base(f.path)), f.path, f.size, f.mtime)
+			// Without ctx: with one, the driver starts a goroutine for each.
+			_, err := insert.Exec(d.stem(f.path), f.path, f.size, f.mtime, n)
+			n++
 			return err
 		})
 		if err != nil {
@@ -79,10 +89,8 @@ func listDisk(ctx context.Context, root *os.Root, dir string) (_ *disk, err erro
 	if err := tx.Commit(); err != nil {
 		return nil, err
 	}
-	if d.find, err = d.db.PrepareContext(ctx, "SELECT stem, path, size, mtime FROM files WHERE stem IN (SELECT value FROM json_each(?))"); err != nil {
-		return nil, err
-	}
-	d.take, err = d.db.PrepareContext(ctx, "DELETE FROM files WHERE stem = ? AND path = ?")
+	d.taken = make([]uint64, n/64+1)
+	d.find, err = d.db.PrepareContext(ctx, "SELECT stem, path, size, mtime, id FROM files WHERE stem IN (SELECT value FROM json_each(?))")
 	return d, err
 }
 
@@ -169,74 +177,80 @@ func (d *disk) files(ctx context.Context, stems []string) (map[string][]file, er
 		return nil, err
 	}
 	defer rows.Close()
-	found := map[string][]file{}
+	found := make(map[string][]file, len(stems))
 	for rows.Next() {
 		var (
 			stem string
 			f    file
+			id   int64
 		)
-		if err := rows.Scan(&stem, &f.path, &f.size, &f.mtime); err != nil {
+		if err := rows.Scan(&stem, &f.path, &f.size, &f.mtime, &id); err != nil {
 			return nil, err
 		}
 		found[stem] = append(found[stem], f)
+		d.given[f.path] = id
 	}
 	return found, rows.Err()
 }
 
-// explained takes files off the list of orphans, all at once: one by one,
-// each would be written to the disk.
-func (d *disk) explained(ctx context.Context, names []string) error {
-	tx, err := d.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	take := tx.StmtContext(ctx, d.take)
+// explained takes files that were given off the list of orphans. Another
+// asset may have them as well.
+func (d *disk) explained(names []string) {
 	for _, name := range names {
-		if _, err := take.ExecContext(ctx, stem(path.Base(name)), name); err != nil {
-			return err
+		if id, ok := d.given[name]; ok {
+			d.taken[id/64] |= 1 << (id % 64)
 		}
 	}
-	return tx.Commit()
+	clear(d.given)
 }
 
 // orphans gives the files that are left, in a fixed order, page by page.
 func (d *disk) orphans(ctx context.Context, give func(file) error) error {
 	var stem, path string
 	for {
-		page, err := d.after(ctx, &stem, &path)
-		if err != nil || len(page) == 0 {
+		left, more, err := d.after(ctx, &stem, &path)
+		if err != nil {
 			return err
 		}
-		for _, f := range page {
+		for _, f := range left {
 			if err := give(f); err != nil {
 				return err
 			}
 		}
+		if !more {
+			return nil
+		}
 	}
 }
 
-// after returns the next page, and moves stem and path to its end.
-func (d *disk) after(ctx context.Context, stem, path *string) (page []file, err error) {
-	rows, err := d.db.QueryContext(ctx, "SELECT stem, path, size, mtime FROM files WHERE (stem, path) > (?, ?) ORDER BY stem, path LIMIT 500", *stem, *path)
+// after returns what is left of the next page, and moves stem and path to its
+// end.
+func (d *disk) after(ctx context.Context, stem, path *string) (left []file, more bool, err error) {
+	rows, err := d.db.QueryContext(ctx, "SELECT stem, path, size, mtime, id FROM files WHERE (stem, path) > (?, ?) ORDER BY stem, path LIMIT 5000", *stem, *path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var f file
-		if err := rows.Scan(stem, &f.path, &f.size, &f.mtime); err != nil {
-			return nil, err
+		var (
+			f  file
+			id int64
+		)
+		if err := rows.Scan(stem, &f.path, &f.size, &f.mtime, &id); err != nil {
+			return nil, false, err
 		}
-		*path = f.path
-		page = append(page, f)
+		more, *path = true, f.path
+		if d.taken[id/64]&(1<<(id%64)) == 0 {
+			left = append(left, f)
+		}
 	}
-	return page, rows.Err()
+	return left, more, rows.Err()
 }
 
 // stem is what the files of one asset have in common: the UUID at the start
 // of their names, or the name up to "_N" and the extension.
 func stem(name string) string {
+	name = path.Base(name)
 	if len(name) >= 36 && name[8] == '-' && name[13] == '-' && name[18] == '-' && name[23] == '-' {
 		return strings.ToUpper(name[:36])
 	}

@@ -1,5 +1,6 @@
-// Package applelibrary reads the libraries of Photos 5 and later (macOS 10.15
-// to 26 seen) from the file system and SQLite alone, on any operating system.
+// Package applelibrary reads the libraries of Photos 2 and later (macOS 10.12
+// to 26; 10.13 and later seen) from the file system and SQLite alone, on any
+// operating system.
 //
 // It never creates or changes anything inside the bundle: the database is read
 // from a private copy, and only regular files below the bundle (and files that
@@ -21,6 +22,7 @@ import (
 	"strings"
 	"sync"
 
+	"lightfast/internal/sqlite"
 	"lightfast/photos"
 )
 
@@ -85,10 +87,11 @@ func (l *Library) Identity(ctx context.Context) (photos.Identity, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	id, version := l.view.gen.identity()
 	return photos.Identity{
-		ID:      l.view.model.uuid,
+		ID:      id,
 		Kind:    "photos",
-		Version: l.view.model.version,
+		Version: version,
 		Name:    strings.TrimSuffix(filepath.Base(l.path), filepath.Ext(l.path)),
 	}, nil
 }
@@ -105,7 +108,7 @@ func (l *Library) Warnings() []string {
 func (l *Library) acquire(ctx context.Context) (*view, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now, err := readStamp(l.root, l.view.name); err != nil || now != l.view.stamp {
+	if now, err := sqlite.ReadStamp(l.root, l.view.name); err != nil || now != l.view.stamp {
 		v, err := l.newView(ctx)
 		if err != nil {
 			return nil, err

@@ -43,8 +43,8 @@ func (a *assetRow) metadata() photos.Metadata {
 		Title:       valid(a.title),
 		Description: valid(a.description),
 		Keywords:    set(a.keywords),
-		Albums:      set(a.albums),
-		Persons:     set(a.persons),
+		Duration:    positive(a.duration),
+		Camera:      a.cameraOf(),
 		Types:       a.types(),
 		Width:       int(a.width),
 		Height:      int(a.height),
@@ -57,6 +57,9 @@ func (a *assetRow) metadata() photos.Metadata {
 	case 1:
 		m.Kind = photos.Video
 	}
+	if a.orientation >= 1 && a.orientation <= 8 {
+		m.Orientation = int(a.orientation)
+	}
 	name := a.name()
 	m.OriginalFilename = valid(name)
 	if m.OriginalFilename != name {
@@ -67,6 +70,8 @@ func (a *assetRow) metadata() photos.Metadata {
 	}
 	a.setDates(&m)
 	a.setPlace(&m)
+	a.setAlbums(&m)
+	a.setFaces(&m)
 	return m
 }
 
@@ -89,6 +94,70 @@ func (a *assetRow) setDates(m *photos.Metadata) {
 	if t, ok := instant(a.modified); ok {
 		m.Modified = t.Format(time.RFC3339Nano)
 	}
+	if t, ok := instant(a.added); ok {
+		m.Added = t.Format(time.RFC3339Nano)
+	}
+}
+
+func (a *assetRow) setAlbums(m *photos.Metadata) {
+	for _, item := range a.albums {
+		m.Albums = append(m.Albums, item.Path)
+	}
+	m.Albums = set(m.Albums)
+	m.AlbumItems = a.albums
+	slices.SortFunc(m.AlbumItems, func(x, y photos.AlbumItem) int {
+		return cmp.Or(cmp.Compare(x.UUID, y.UUID), cmp.Compare(x.Path, y.Path), cmp.Compare(x.Order, y.Order))
+	})
+}
+
+// setFaces turns Apple's rectangles over. Their centres are fractions of the
+// picture as it is shown, whatever its orientation, from the bottom left; the
+// size is a fraction of the longer side.
+func (a *assetRow) setFaces(m *photos.Metadata) {
+	for _, f := range a.faces {
+		if f.name != "" {
+			m.Persons = append(m.Persons, valid(f.name))
+		}
+		w, h := float64(a.width), float64(a.height)
+		if w <= 0 || h <= 0 {
+			w, h = float64(f.sourceWidth), float64(f.sourceHeight)
+		}
+		size := positive(f.size) * max(w, h)
+		// A person whom the user added by hand has no place in the picture.
+		if size == 0 || !f.x.Valid || !f.y.Valid || !(w > 0 && h > 0) {
+			continue
+		}
+		face := photos.Face{Name: valid(f.name), X: f.x.Float64, Y: 1 - f.y.Float64, W: size / w, H: size / h}
+		if isFraction(face.X) && isFraction(face.Y) {
+			m.Faces = append(m.Faces, face)
+		}
+	}
+	m.Persons = set(m.Persons)
+	slices.SortFunc(m.Faces, func(x, y photos.Face) int {
+		return cmp.Or(cmp.Compare(x.X, y.X), cmp.Compare(x.Y, y.Y), cmp.Compare(x.Name, y.Name))
+	})
+}
+
+func isFraction(f float64) bool { return f >= 0 && f <= 1 }
+
+// positive is n, or 0 for what no camera measures and no JSON holds.
+func positive(n sql.NullFloat64) float64 {
+	if n.Float64 > 0 && n.Float64 < 1e12 {
+		return n.Float64
+	}
+	return 0
+}
+
+// cameraOf returns nil where nothing is known.
+func (a *assetRow) cameraOf() *photos.Camera {
+	c := photos.Camera{
+		Make: valid(a.maker), Model: valid(a.camera), Lens: valid(a.lens), ISO: int(max(a.iso, 0)),
+		Aperture: positive(a.aperture), Exposure: positive(a.exposure), FocalLength: positive(a.focalLength),
+	}
+	if c == (photos.Camera{}) {
+		return nil
+	}
+	return &c
 }
 
 func (a *assetRow) setPlace(m *photos.Metadata) {
@@ -126,6 +195,8 @@ func (a *assetRow) types() []string {
 	add(name != "", name)
 	add(!known && a.subtype != 0, "subtype_"+strconv.FormatInt(a.subtype, 10))
 	add(a.depth != 0, "portrait")
+	// The same numbers in either column. ZHDRTYPE also has 4 for the normal
+	// half of an HDR pair, 5 for films and 10 for pictures with a gain map.
 	add(a.rendered == 3, "hdr")
 	add(a.rendered == 6, "panorama")
 	add(a.captureDevice == 1, "selfie")

@@ -32,6 +32,11 @@ func (a *assetRow) outside(w want) string {
 	default:
 		return ""
 	}
+	return outsidePath(volume, rel)
+}
+
+// outsidePath is the path, as in Resource.Path, of a file on a volume.
+func outsidePath(volume, rel string) string {
 	if volume == "" || volume == "." || volume == ".." || strings.Contains(volume, "/") {
 		volume = bootVolume
 	}

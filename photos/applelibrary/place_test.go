@@ -23,7 +23,7 @@ func places(t testing.TB, name string) (found [][]byte) {
 	}
 	defer root.Close()
 	to := filepath.Join(t.TempDir(), "copy.sqlite")
-	if _, err := copyDatabase(t.Context(), root, "database/Photos.sqlite", to); err != nil {
+	if _, err := sqlite.Capture(t.Context(), root, "database/Photos.sqlite", to); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sqlite.Open(to, sqlite.Options{Copy: true})
@@ -47,7 +47,8 @@ func places(t testing.TB, name string) (found [][]byte) {
 }
 
 func TestPlaceIsDecoded(t *testing.T) {
-	london := photos.Place{Name: "St James's Park", Street: "The Cake House, Horse Guards Road", City: "London", State: "England",
+	london := photos.Place{Name: "St James's Park", Address: "St James's Park, The Cake House, Horse Guards Road, London, SW1A 2BJ, England",
+		Street: "The Cake House, Horse Guards Road", District: "City of Westminster", City: "London", County: "London", State: "England",
 		PostalCode: "SW1A 2BJ", Country: "United Kingdom", CountryCode: "GB"}
 	n := 0
 	for _, data := range places(t, "Test-15.4.1") {

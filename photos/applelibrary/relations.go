@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+
+	"lightfast/photos"
 )
 
 // Kinds of ZGENERICALBUM that a user made. The others are imports, smart
@@ -15,118 +17,110 @@ const (
 	albumFolder = 4000
 )
 
-// albumNames returns "Folder/Album" by key. There are thousands at most, so
-// they are read at once. Titles are kept as they are, slashes included.
-func (m *model) albumNames(ctx context.Context, db *sql.DB) (map[int64]string, error) {
+// readAlbums returns the albums by key. There are thousands at most, so they
+// are read at once. Titles are kept as they are, slashes included.
+func (m *model) readAlbums(ctx context.Context, db *sql.DB) (map[int64]photos.AlbumItem, error) {
 	const table = "ZGENERICALBUM"
 	if !m.has(table, "Z_PK", "ZKIND", "ZTITLE") {
 		return nil, nil
 	}
 	type album struct {
 		kind, parent, trashed int64
-		title                 string
+		title, uuid           string
 	}
 	var (
 		pk int64
 		a  album
 	)
-	list, dests := split([]column{
-		{table + ".Z_PK", &pk},
-		{m.integer(table, "ZKIND"), &a.kind},
-		{m.integer(table, "ZPARENTFOLDER"), &a.parent},
-		{m.integer(table, "ZTRASHEDSTATE"), &a.trashed},
-		{m.text(table, "ZTITLE"), &a.title},
-	})
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE ZKIND IN (%d, %d, %d)", list, table, albumUser, albumShared, albumFolder))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	all := map[int64]album{}
-	for rows.Next() {
-		if err := rows.Scan(dests...); err != nil {
-			return nil, err
-		}
-		all[pk] = a
-	}
-	names := map[int64]string{}
+	q := m.query(table)
+	err := q.each(ctx, db, []column{
+		{table + ".Z_PK", &pk},
+		{q.integer(table, "ZKIND"), &a.kind},
+		{q.integer(table, "ZPARENTFOLDER"), &a.parent},
+		{q.integer(table, "ZTRASHEDSTATE"), &a.trashed},
+		{q.text(table, "ZTITLE"), &a.title},
+		{q.text(table, "ZUUID"), &a.uuid},
+	}, fmt.Sprintf("WHERE ZKIND IN (%d, %d, %d)", albumUser, albumShared, albumFolder), func() { all[pk] = a })
+	albums := map[int64]photos.AlbumItem{}
 	for pk, a := range all {
 		if a.kind == albumFolder || a.trashed != 0 || a.title == "" {
 			continue
 		}
-		name, seen := a.title, map[int64]bool{}
+		path, seen := a.title, map[int64]bool{}
 		for at := a.parent; all[at].kind == albumFolder && !seen[at]; at = all[at].parent {
 			seen[at] = true
-			name = all[at].title + "/" + name
+			path = all[at].title + "/" + path
 		}
-		names[pk] = valid(name)
+		albums[pk] = photos.AlbumItem{UUID: valid(a.uuid), Path: valid(path)}
 	}
-	return names, rows.Err()
+	return albums, err
 }
 
-// names collects, for the assets with keys from lo to hi, the strings that a
-// query of (asset, string) yields.
-func names(ctx context.Context, db *sql.DB, query string, lo, hi int64) (map[int64][]string, error) {
-	rows, err := db.QueryContext(ctx, query, lo, hi)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	found := map[int64][]string{}
-	for rows.Next() {
-		var (
-			asset int64
-			name  string
-		)
-		if err := rows.Scan(&asset, &name); err != nil {
-			return nil, err
-		}
-		if name != "" {
-			found[asset] = append(found[asset], valid(name))
-		}
-	}
-	return found, rows.Err()
-}
-
-func (m *model) keywordNames(ctx context.Context, db *sql.DB, lo, hi int64) (map[int64][]string, error) {
-	j := m.keywords
-	if j.table == "" || !m.has("ZKEYWORD", "ZTITLE") {
-		return nil, nil
-	}
-	return names(ctx, db, fmt.Sprintf(`SELECT t.ZASSET, coalesce(CAST(k.ZTITLE AS TEXT), '')
-		FROM ZADDITIONALASSETATTRIBUTES t JOIN %s j ON j.%s = t.Z_PK JOIN ZKEYWORD k ON k.Z_PK = j.%s
-		WHERE t.ZASSET BETWEEN ? AND ?`, j.table, j.from, j.to), lo, hi)
-}
-
-func (m *model) personNames(ctx context.Context, db *sql.DB, lo, hi int64) (map[int64][]string, error) {
-	j := m.faces
-	if j.table == "" || !m.has("ZPERSON", "ZFULLNAME") {
-		return nil, nil
-	}
-	return names(ctx, db, fmt.Sprintf(`SELECT f.%s, coalesce(CAST(p.ZFULLNAME AS TEXT), '')
-		FROM %s f JOIN ZPERSON p ON p.Z_PK = f.%s WHERE f.%s BETWEEN ? AND ?`, j.from, j.table, j.to, j.from), lo, hi)
-}
-
-// albumsOf returns the album keys of the assets with keys from lo to hi.
-func (m *model) albumsOf(ctx context.Context, db *sql.DB, lo, hi int64) (map[int64][]int64, error) {
+// eachAlbum calls f for every album of the assets with keys from lo to hi.
+func (m *model) eachAlbum(ctx context.Context, db *sql.DB, lo, hi int64, f func(asset, album, order int64)) error {
 	j := m.albums
 	if j.table == "" {
-		return nil, nil
+		return nil
 	}
-	rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s, coalesce(CAST(%s AS INTEGER), 0) FROM %s WHERE %s BETWEEN ? AND ?", j.from, j.to, j.table, j.from), lo, hi)
-	if err != nil {
-		return nil, err
+	var asset, album, order int64
+	q := m.query(j.table)
+	return q.each(ctx, db, []column{
+		{q.integer(j.table, j.from), &asset},
+		{q.integer(j.table, j.to), &album},
+		{q.integer(j.table, j.order), &order},
+	}, fmt.Sprintf("WHERE %s BETWEEN ? AND ?", j.from), func() { f(asset, album, order) }, lo, hi)
+}
+
+// eachKeyword calls f for every keyword of the assets with keys from lo to hi.
+func (m *model) eachKeyword(ctx context.Context, db *sql.DB, lo, hi int64, f func(asset int64, keyword string)) error {
+	const attr, keyword = "ZADDITIONALASSETATTRIBUTES", "ZKEYWORD"
+	j := m.keywords
+	if j.table == "" || !m.has(keyword, "Z_PK", "ZTITLE") || !m.has(attr, "Z_PK", "ZASSET") {
+		return nil
 	}
-	defer rows.Close()
-	found := map[int64][]int64{}
-	for rows.Next() {
-		var asset, album int64
-		if err := rows.Scan(&asset, &album); err != nil {
-			return nil, err
-		}
-		found[asset] = append(found[asset], album)
+	var (
+		asset int64
+		title string
+	)
+	q := m.query(attr)
+	q.join(j.table, j.from, attr, "Z_PK")
+	q.join(keyword, "Z_PK", j.table, j.to)
+	return q.each(ctx, db, []column{
+		{q.integer(attr, "ZASSET"), &asset},
+		{q.text(keyword, "ZTITLE"), &title},
+	}, "WHERE "+keyword+".ZTITLE != '' AND "+attr+".ZASSET BETWEEN ? AND ?", func() { f(asset, title) }, lo, hi)
+}
+
+// faceRow is a face that Photos found, or a person that the user marked.
+type faceRow struct {
+	name                      string // "" for nobody known
+	x, y, size                sql.NullFloat64
+	sourceWidth, sourceHeight int64
+}
+
+// eachFace calls f for every face of the assets with keys from lo to hi.
+func (m *model) eachFace(ctx context.Context, db *sql.DB, lo, hi int64, f func(asset int64, r faceRow)) error {
+	const person = "ZPERSON"
+	j := m.faces
+	if j.table == "" {
+		return nil
 	}
-	return found, rows.Err()
+	var (
+		asset int64
+		r     faceRow
+	)
+	q := m.query(j.table)
+	q.join(person, "Z_PK", j.table, j.to)
+	return q.each(ctx, db, []column{
+		{q.integer(j.table, j.from), &asset},
+		{q.text(person, "ZFULLNAME"), &r.name},
+		{q.real(j.table, "ZCENTERX"), &r.x},
+		{q.real(j.table, "ZCENTERY"), &r.y},
+		{q.real(j.table, "ZSIZE"), &r.size},
+		{q.integer(j.table, "ZSOURCEWIDTH"), &r.sourceWidth},
+		{q.integer(j.table, "ZSOURCEHEIGHT"), &r.sourceHeight},
+	}, fmt.Sprintf("WHERE %s.%s BETWEEN ? AND ?", j.table, j.from), func() { f(asset, r) }, lo, hi)
 }
 
 // set sorts names and drops repetitions.

@@ -47,7 +47,7 @@ func (a *assetRow) wants() []want {
 			w.role = photos.RoleRAW
 		case r.recipe == 0 && r.version == 0 && r.kind == kindAside:
 			w.role, w.ext = photos.RoleSidecar, r.ext()
-		case r.recipe == 0 && r.version == 0 && r.kind > kindAside && r.kind != kindCloud:
+		case r.recipe == 0 && r.version == 0 && r.kind > kindAside && (r.kind != kindCloud || r.local == 1):
 			w.role, w.ext = photos.RoleOther, "_"+strconv.FormatInt(r.kind, 10)
 		case r.recipe == 0 && r.version == 1:
 			w.role = photos.RolePrevious
@@ -60,6 +60,8 @@ func (a *assetRow) wants() []want {
 			w.role = photos.RoleEdited
 		case r.recipe == recipeLive && a.edited():
 			w.role = photos.RoleEditedLive
+		case r.recipe != 0 && r.recipe&1 == 0 && r.local == 1 && a.edited():
+			w.role, w.ext = photos.RoleOther, strings.ToLower(renderName("", r)) // a render that nobody has seen yet
 		default:
 			continue // derivatives
 		}
@@ -90,6 +92,9 @@ func (a *assetRow) originalRow() *resourceRow {
 // originalFolders are where the files as imported may lie, the likeliest
 // first.
 func (a *assetRow) originalFolders() []string {
+	if a.folders != nil {
+		return a.folders
+	}
 	roots := []string{"originals", "scopes/syndication/originals", "scopes/momentshared/originals"}
 	if a.shared() {
 		roots = []string{"scopes/cloudsharing/data", "resources/cloudsharing/data"}
@@ -99,6 +104,7 @@ func (a *assetRow) originalFolders() []string {
 	for i := range roots {
 		roots[i] = path.Join(roots[i], a.directory)
 	}
+	a.folders = roots
 	return roots
 }
 
@@ -111,7 +117,19 @@ func (a *assetRow) stems() []string {
 	return s
 }
 
-func (a *assetRow) renderFolder() string { return "resources/renders/" + a.uuid[:min(1, len(a.uuid))] }
+// renderRoots are where Photos keeps what it made of an edit. Those of the
+// other scopes are a guess: none was seen.
+var renderRoots = []string{"resources/renders", "scopes/syndication/resources/renders", "scopes/momentshared/resources/renders"}
+
+func (a *assetRow) letter() string { return a.uuid[:min(1, len(a.uuid))] }
+
+func (a *assetRow) renderFolder() string { return renderRoots[0] + "/" + a.letter() }
+
+func (a *assetRow) isRenderFolder(dir string) bool {
+	return slices.ContainsFunc(renderRoots, func(root string) bool {
+		return len(dir) > len(root) && strings.EqualFold(dir[:len(root)], root) && strings.EqualFold(dir[len(root):], "/"+a.letter())
+	})
+}
 
 // partName is where the row's file lies, or "" if its extension is unknown.
 func (a *assetRow) partName(r *resourceRow) string {
@@ -188,7 +206,7 @@ func (r *resourceRow) typeID() string {
 func (a *assetRow) roleOf(name string, wants []want) photos.Role {
 	dir, base := path.Split(name)
 	dir = strings.TrimSuffix(dir, "/")
-	if strings.EqualFold(dir, a.renderFolder()) {
+	if a.isRenderFolder(dir) {
 		return a.roleOfRender(base, wants)
 	}
 	if !slices.ContainsFunc(a.originalFolders(), func(d string) bool { return strings.EqualFold(d, dir) }) {
@@ -276,7 +294,7 @@ func (a *assetRow) absence(w want) photos.Reason {
 		return photos.Lost
 	case r != nil && r.remote == 1:
 		return photos.ICloudOnly
-	case a.complete == 0:
+	case a.complete.Valid && a.complete.Float64 == 0:
 		return photos.IncompleteImport
 	case w.role == photos.RoleEdited && (r == nil || a.adjustments == 3): // slow motion is played from the original
 		return photos.RenderNeverMade
@@ -301,12 +319,13 @@ func (a *assetRow) describe(res *photos.Resource, r *resourceRow) {
 		if res.Size < 0 && a.originalSize > 0 {
 			res.Size = a.originalSize
 		}
-	case res.Role == photos.RoleEdited:
+	case res.Role == photos.RoleEdited && !a.video(): // of films nobody has seen what it is the hash of
 		res.Fingerprint = cmp.Or(res.Fingerprint, a.adjustedHash)
 	}
 	if res.Role == photos.RoleOriginal {
 		res.UTI = cmp.Or(a.uti, res.UTI)
 	}
+	res.UTI, res.Fingerprint = valid(res.UTI), valid(res.Fingerprint)
 }
 
 // found makes res present as the file f, with a warning where the database

@@ -4,29 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+
+	"lightfast/photos"
 )
-
-// column is one expression of a query and where its value goes.
-type column struct {
-	expr string
-	dest any
-}
-
-// split returns the select list and the destinations of columns.
-func split(columns []column) (list string, dests []any) {
-	exprs := make([]string, len(columns))
-	for i, c := range columns {
-		exprs[i], dests = c.expr, append(dests, c.dest)
-	}
-	return strings.Join(exprs, ", "), dests
-}
 
 // assetRow is an asset as the database has it.
 type assetRow struct {
 	pk                                int64
 	uuid, directory, filename, uti    string
 	kind, subtype, saved, bundleScope int64
-	complete, adjustments             int64
+	complete                          sql.NullFloat64 // 0 for an import that was not finished
+	adjustments                       int64
 	hidden, favorite, trashed         int64
 	published                         sql.NullFloat64 // into a shared album
 	taken, added, modified, adjusted  sql.NullFloat64
@@ -37,14 +25,22 @@ type assetRow struct {
 	originalName, title, description  string
 	originalHash, adjustedHash        string
 	originalSize, captureDevice       int64
+	orientation                       int64           // Exif's, of the original
 	offset                            sql.NullFloat64 // seconds east of UTC
 	zone                              string
 	place                             []byte
 	syndication                       string
 	syndicationHistory                int64
 	editFormat                        string
+	duration                          sql.NullFloat64
+	maker, camera, lens               string
+	iso                               int64
+	aperture, exposure, focalLength   sql.NullFloat64
 	resources                         []resourceRow
-	albums, keywords, persons         []string
+	folders                           []string // see originalFolders
+	keywords                          []string
+	albums                            []photos.AlbumItem
+	faces                             []faceRow
 }
 
 func (a *assetRow) shared() bool     { return a.published.Valid || a.saved == 4 }
@@ -58,71 +54,73 @@ func (a *assetRow) syndicated() bool {
 	return a.bundleScope == 3 || a.syndication != "" && a.syndicationHistory == 0
 }
 
-// assetQuery returns the query for the next assets after a key, at most so
-// many, and their destinations in a.
-func (m *model) assetQuery(a *assetRow) (string, []any) {
-	const attr = "ZADDITIONALASSETATTRIBUTES"
-	complete := "1"
-	if m.has(m.asset, "ZCOMPLETE") {
-		complete = m.integer(m.asset, "ZCOMPLETE")
-	}
-	list, dests := split([]column{
+// assetRows reads the next assets after a key, without what an asset may have
+// several of.
+func (m *model) assetRows(ctx context.Context, db *sql.DB, after int64) (list []assetRow, err error) {
+	const attr, ext, description, edit = "ZADDITIONALASSETATTRIBUTES", "ZEXTENDEDATTRIBUTES", "ZASSETDESCRIPTION", "ZUNMANAGEDADJUSTMENT"
+	q := m.query(m.asset)
+	q.join(attr, "ZASSET", m.asset, "Z_PK")
+	q.join(ext, "ZASSET", m.asset, "Z_PK")
+	q.join(description, "Z_PK", attr, "ZASSETDESCRIPTION")
+	q.join(edit, "Z_PK", attr, "ZUNMANAGEDADJUSTMENT")
+	var a assetRow
+	err = q.each(ctx, db, []column{
 		{m.asset + ".Z_PK", &a.pk},
-		{m.text(m.asset, "ZUUID"), &a.uuid},
-		{m.text(m.asset, "ZDIRECTORY"), &a.directory},
-		{m.text(m.asset, "ZFILENAME"), &a.filename},
-		{m.text(m.asset, "ZUNIFORMTYPEIDENTIFIER"), &a.uti},
-		{m.integer(m.asset, "ZKIND"), &a.kind},
-		{m.integer(m.asset, "ZKINDSUBTYPE"), &a.subtype},
-		{m.integer(m.asset, "ZSAVEDASSETTYPE"), &a.saved},
-		{m.integer(m.asset, "ZBUNDLESCOPE"), &a.bundleScope},
-		{complete, &a.complete},
-		{m.integer(m.asset, "ZADJUSTMENTSSTATE", "ZHASADJUSTMENTS"), &a.adjustments},
-		{m.integer(m.asset, "ZHIDDEN"), &a.hidden},
-		{m.integer(m.asset, "ZFAVORITE"), &a.favorite},
-		{m.integer(m.asset, "ZTRASHEDSTATE"), &a.trashed},
-		{m.real(m.asset, "ZCLOUDBATCHPUBLISHDATE"), &a.published},
-		{m.real(m.asset, "ZDATECREATED"), &a.taken},
-		{m.real(m.asset, "ZADDEDDATE"), &a.added},
-		{m.real(m.asset, "ZMODIFICATIONDATE"), &a.modified},
-		{m.real(m.asset, "ZADJUSTMENTTIMESTAMP"), &a.adjusted},
-		{m.real(m.asset, "ZLATITUDE"), &a.latitude},
-		{m.real(m.asset, "ZLONGITUDE"), &a.longitude},
-		{m.text(m.asset, "ZAVALANCHEUUID"), &a.burst},
-		{m.integer(m.asset, "ZAVALANCHEPICKTYPE"), &a.burstPick},
-		{m.integer(m.asset, "ZWIDTH"), &a.width},
-		{m.integer(m.asset, "ZHEIGHT"), &a.height},
-		{m.integer(m.asset, "ZDEPTHTYPE", "ZDEPTHSTATES"), &a.depth},
-		{m.integer(m.asset, "ZHDRTYPE", "ZCUSTOMRENDEREDVALUE"), &a.rendered},
-		{m.text(attr, "ZORIGINALFILENAME"), &a.originalName},
-		{m.text(attr, "ZTITLE"), &a.title},
-		{m.text("ZASSETDESCRIPTION", "ZLONGDESCRIPTION"), &a.description},
-		{m.text(attr, "ZORIGINALSTABLEHASH", "ZMASTERFINGERPRINT"), &a.originalHash},
-		{m.text(attr, "ZADJUSTEDSTABLEHASH", "ZADJUSTEDFINGERPRINT"), &a.adjustedHash},
-		{m.integer(attr, "ZORIGINALFILESIZE"), &a.originalSize},
-		{m.integer(attr, "ZCAMERACAPTUREDEVICE"), &a.captureDevice},
-		{m.real(attr, "ZTIMEZONEOFFSET"), &a.offset},
-		{m.text(attr, "ZTIMEZONENAME"), &a.zone},
-		{m.blob(attr, "ZREVERSELOCATIONDATA"), &a.place},
-		{m.text(attr, "ZSYNDICATIONIDENTIFIER"), &a.syndication},
-		{m.integer(attr, "ZSYNDICATIONHISTORY"), &a.syndicationHistory},
-		{m.text("ZUNMANAGEDADJUSTMENT", "ZADJUSTMENTFORMATIDENTIFIER"), &a.editFormat},
-	})
-	// LEFT JOIN: an asset without attributes is still somebody's photo.
-	from := " FROM " + m.asset
-	if m.has(attr, "ZASSET") {
-		from += " LEFT JOIN " + attr + " ON " + attr + ".ZASSET = " + m.asset + ".Z_PK"
-		for _, t := range []struct{ table, key string }{{"ZASSETDESCRIPTION", "ZASSETDESCRIPTION"}, {"ZUNMANAGEDADJUSTMENT", "ZUNMANAGEDADJUSTMENT"}} {
-			if m.schema[t.table] != nil {
-				key := "NULL"
-				if m.has(attr, t.key) {
-					key = attr + "." + t.key
-				}
-				from += " LEFT JOIN " + t.table + " ON " + t.table + ".Z_PK = " + key
-			}
+		{q.text(m.asset, "ZUUID"), &a.uuid},
+		{q.text(m.asset, "ZDIRECTORY"), &a.directory},
+		{q.text(m.asset, "ZFILENAME"), &a.filename},
+		{q.text(m.asset, "ZUNIFORMTYPEIDENTIFIER"), &a.uti},
+		{q.integer(m.asset, "ZKIND"), &a.kind},
+		{q.integer(m.asset, "ZKINDSUBTYPE"), &a.subtype},
+		{q.integer(m.asset, "ZSAVEDASSETTYPE"), &a.saved},
+		{q.integer(m.asset, "ZBUNDLESCOPE"), &a.bundleScope},
+		{q.real(m.asset, "ZCOMPLETE"), &a.complete},
+		{q.integer(m.asset, "ZADJUSTMENTSSTATE", "ZHASADJUSTMENTS"), &a.adjustments},
+		{q.integer(m.asset, "ZHIDDEN"), &a.hidden},
+		{q.integer(m.asset, "ZFAVORITE"), &a.favorite},
+		{q.integer(m.asset, "ZTRASHEDSTATE"), &a.trashed},
+		{q.real(m.asset, "ZCLOUDBATCHPUBLISHDATE"), &a.published},
+		{q.real(m.asset, "ZDATECREATED"), &a.taken},
+		{q.real(m.asset, "ZADDEDDATE"), &a.added},
+		{q.real(m.asset, "ZMODIFICATIONDATE"), &a.modified},
+		{q.real(m.asset, "ZADJUSTMENTTIMESTAMP"), &a.adjusted},
+		{q.real(m.asset, "ZDURATION"), &a.duration},
+		{q.real(m.asset, "ZLATITUDE"), &a.latitude},
+		{q.real(m.asset, "ZLONGITUDE"), &a.longitude},
+		{q.text(m.asset, "ZAVALANCHEUUID"), &a.burst},
+		{q.integer(m.asset, "ZAVALANCHEPICKTYPE"), &a.burstPick},
+		{q.integer(m.asset, "ZWIDTH"), &a.width},
+		{q.integer(m.asset, "ZHEIGHT"), &a.height},
+		{q.integer(m.asset, "ZDEPTHTYPE", "ZDEPTHSTATES"), &a.depth},
+		{q.integer(m.asset, "ZHDRTYPE", "ZCUSTOMRENDEREDVALUE"), &a.rendered},
+		{q.text(attr, "ZORIGINALFILENAME"), &a.originalName},
+		{q.text(attr, "ZTITLE"), &a.title},
+		{q.text(description, "ZLONGDESCRIPTION"), &a.description},
+		{q.text(attr, "ZORIGINALSTABLEHASH", "ZMASTERFINGERPRINT"), &a.originalHash},
+		{q.text(attr, "ZADJUSTEDSTABLEHASH", "ZADJUSTEDFINGERPRINT"), &a.adjustedHash},
+		{q.integer(attr, "ZORIGINALFILESIZE"), &a.originalSize},
+		{q.integer(attr, "ZCAMERACAPTUREDEVICE"), &a.captureDevice},
+		{q.integer(attr, "ZORIGINALORIENTATION"), &a.orientation},
+		{q.real(attr, "ZTIMEZONEOFFSET"), &a.offset},
+		{q.text(attr, "ZTIMEZONENAME"), &a.zone},
+		{q.blob(attr, "ZREVERSELOCATIONDATA"), &a.place},
+		{q.text(attr, "ZSYNDICATIONIDENTIFIER"), &a.syndication},
+		{q.integer(attr, "ZSYNDICATIONHISTORY"), &a.syndicationHistory},
+		{q.text(edit, "ZADJUSTMENTFORMATIDENTIFIER"), &a.editFormat},
+		{q.text(ext, "ZCAMERAMAKE"), &a.maker},
+		{q.text(ext, "ZCAMERAMODEL"), &a.camera},
+		{q.text(ext, "ZLENSMODEL"), &a.lens},
+		{q.integer(ext, "ZISO"), &a.iso},
+		{q.real(ext, "ZAPERTURE"), &a.aperture},
+		{q.real(ext, "ZSHUTTERSPEED"), &a.exposure},
+		{q.real(ext, "ZFOCALLENGTH"), &a.focalLength},
+	}, "WHERE "+m.asset+".Z_PK > ? ORDER BY "+m.asset+".Z_PK LIMIT ?", func() {
+		if n := len(list); n == 0 || list[n-1].pk != a.pk { // two rows of attributes are one asset
+			list = append(list, a)
 		}
-	}
-	return "SELECT " + list + from + " WHERE " + m.asset + ".Z_PK > ? ORDER BY " + m.asset + ".Z_PK LIMIT ?", dests
+		a = assetRow{}
+	}, after, batch)
+	return list, err
 }
 
 // resourceRow is one row of ZINTERNALRESOURCE.
@@ -150,92 +148,27 @@ func (m *model) eachResource(ctx context.Context, db *sql.DB, lo, hi int64, f fu
 	if !m.has(table, "ZASSET") {
 		return nil
 	}
+	q := m.query(table)
+	q.join(bookmark, "Z_PK", table, bookmark)
+	q.join(volume, "Z_PK", table, volume)
 	var (
 		asset int64
 		r     resourceRow
 	)
-	from := " FROM " + table
-	for _, t := range []string{bookmark, volume} {
-		if m.has(t, "Z_PK") && m.has(table, t) {
-			from += " LEFT JOIN " + t + " ON " + t + ".Z_PK = " + table + "." + t
-		}
-	}
-	joined := func(t, c string) string {
-		if !m.has(table, t) {
-			return "''"
-		}
-		return m.text(t, c)
-	}
-	list, dests := split([]column{
-		{table + ".ZASSET", &asset},
-		{m.integer(table, "ZRESOURCETYPE"), &r.kind},
-		{m.integer(table, "ZVERSION"), &r.version},
-		{m.integer(table, "ZDATASTORECLASSID"), &r.store},
-		{m.integer(table, "ZDATASTORESUBTYPE"), &r.subtype},
-		{m.integer(table, "ZRECIPEID"), &r.recipe},
-		{m.integer(table, "ZLOCALAVAILABILITY"), &r.local},
-		{m.integer(table, "ZREMOTEAVAILABILITY"), &r.remote},
-		{m.integer(table, "ZDATALENGTH"), &r.size},
-		{m.text(table, "ZFINGERPRINT"), &r.fingerprint},
-		{m.text(table, "ZCOMPACTUTI", "ZUNIFORMTYPEIDENTIFIER"), &r.uti},
-		{m.blob(table, "ZDATASTOREKEYDATA"), &r.key},
-		{joined(volume, "ZNAME"), &r.volume},
-		{joined(bookmark, "ZPATHRELATIVETOVOLUME"), &r.outside},
-	})
-	rows, err := db.QueryContext(ctx, "SELECT "+list+from+" WHERE "+table+".ZASSET BETWEEN ? AND ? ORDER BY "+table+".ZASSET, "+table+".Z_PK", lo, hi)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(dests...); err != nil {
-			return err
-		}
-		f(asset, r)
-	}
-	return rows.Err()
-}
-
-// assetRows reads the next assets after a key, without what other tables say.
-func (m *model) assetRows(ctx context.Context, db *sql.DB, after int64) ([]assetRow, error) {
-	var a assetRow
-	query, dests := m.assetQuery(&a)
-	rows, err := db.QueryContext(ctx, query, after, batch)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []assetRow
-	for rows.Next() {
-		a = assetRow{}
-		if err := rows.Scan(dests...); err != nil {
-			return nil, err
-		}
-		if n := len(list); n == 0 || list[n-1].pk != a.pk { // two rows of attributes are one asset
-			list = append(list, a)
-		}
-	}
-	return list, rows.Err()
-}
-
-// repeatedUUIDs returns the UUIDs that more than one asset has, with the
-// lowest key of each. There are none in a sound library.
-func (m *model) repeatedUUIDs(ctx context.Context, db *sql.DB) (map[string]int64, error) {
-	rows, err := db.QueryContext(ctx, "SELECT CAST(ZUUID AS TEXT), min(Z_PK) FROM "+m.asset+" WHERE ZUUID IS NOT NULL GROUP BY 1 HAVING count(*) > 1")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	twice := map[string]int64{}
-	for rows.Next() {
-		var (
-			uuid  string
-			first int64
-		)
-		if err := rows.Scan(&uuid, &first); err != nil {
-			return nil, err
-		}
-		twice[uuid] = first
-	}
-	return twice, rows.Err()
+	return q.each(ctx, db, []column{
+		{q.integer(table, "ZASSET"), &asset},
+		{q.integer(table, "ZRESOURCETYPE"), &r.kind},
+		{q.integer(table, "ZVERSION"), &r.version},
+		{q.integer(table, "ZDATASTORECLASSID"), &r.store},
+		{q.integer(table, "ZDATASTORESUBTYPE"), &r.subtype},
+		{q.integer(table, "ZRECIPEID"), &r.recipe},
+		{q.integer(table, "ZLOCALAVAILABILITY"), &r.local},
+		{q.integer(table, "ZREMOTEAVAILABILITY"), &r.remote},
+		{q.integer(table, "ZDATALENGTH"), &r.size},
+		{q.text(table, "ZFINGERPRINT"), &r.fingerprint},
+		{q.text(table, "ZCOMPACTUTI", "ZUNIFORMTYPEIDENTIFIER"), &r.uti},
+		{q.blob(table, "ZDATASTOREKEYDATA"), &r.key},
+		{q.text(volume, "ZNAME"), &r.volume},
+		{q.text(bookmark, "ZPATHRELATIVETOVOLUME"), &r.outside},
+	}, "WHERE "+table+".ZASSET BETWEEN ? AND ? ORDER BY "+table+".ZASSET, "+table+".Z_PK", func() { f(asset, r) }, lo, hi)
 }

@@ -21,8 +21,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -31,7 +29,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"lightfast/photos"
 )
@@ -74,7 +71,7 @@ func Open(path string, o Options) (*Folder, error) {
 	}
 	root, err := os.OpenRoot(abs)
 	if err != nil {
-		return nil, sourceError(abs, err)
+		return nil, photos.FolderError(abs, err)
 	}
 	log := o.Log
 	if log == nil {
@@ -115,47 +112,16 @@ func identify(abs string, o Options) photos.Identity {
 	}
 }
 
-func sourceError(path string, err error) *photos.SourceError {
-	e := &photos.SourceError{Path: path, Why: "cannot be read", Err: err}
-	info, statErr := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		e.Why, e.Do = "no such folder", "check the path, and that its volume is connected"
-	case statErr == nil && !info.IsDir():
-		e.Why, e.Do = "not a folder", "name the folder that holds the files"
-	case errors.Is(err, fs.ErrPermission):
-		e.Why, e.Do = "not permitted", "give the user of lightfast the right to read it; on a Mac, Full Disk Access"
-	}
-	return e
-}
-
 // Identity answers for the folder that was opened, as long as it is at its
 // path.
 func (f *Folder) Identity(ctx context.Context) (photos.Identity, error) {
 	if err := ctx.Err(); err != nil {
 		return photos.Identity{}, err
 	}
-	if err := f.inPlace(); err != nil {
+	if err := photos.InPlace(f.root, f.path); err != nil {
 		return photos.Identity{}, err
 	}
 	return f.identity, nil
-}
-
-// inPlace fails when the folder has gone from its path: a volume that was
-// ejected must not look like a folder whose files were all deleted.
-func (f *Folder) inPlace() error {
-	opened, err := f.root.Stat(".")
-	if err != nil {
-		return sourceError(f.path, err)
-	}
-	named, err := os.Stat(f.path)
-	if err != nil {
-		return sourceError(f.path, err)
-	}
-	if !os.SameFile(opened, named) {
-		return &photos.SourceError{Path: f.path, Why: "another folder has taken its place", Do: "run this again"}
-	}
-	return nil
 }
 
 // Open reads the file as it is now. Whoever needs it to be what the scan saw
@@ -181,22 +147,3 @@ func (f *Folder) Warnings() []string {
 // Close lets go of the folder. Open readers stay valid, but cannot tell any
 // more whether they changed.
 func (f *Folder) Close() error { return f.root.Close() }
-
-// rawPrefix begins the ids that are not paths. A path that begins with it is
-// itself encoded, so that ids stay unique.
-const rawPrefix = "raw:"
-
-func assetID(path string) photos.AssetID {
-	if utf8.ValidString(path) && !strings.HasPrefix(path, rawPrefix) {
-		return photos.AssetID(path)
-	}
-	return photos.AssetID(rawPrefix + base64.RawURLEncoding.EncodeToString([]byte(path)))
-}
-
-// text returns s for people, and its bytes where that is not the same.
-func text(s string) (string, []byte) {
-	if utf8.ValidString(s) {
-		return s, nil
-	}
-	return strings.ToValidUTF8(s, "\ufffd"), []byte(s)
-}

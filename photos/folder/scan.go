@@ -26,7 +26,7 @@ func (f *Folder) Scan(ctx context.Context) iter.Seq2[photos.Asset, error] {
 		s := &scan{f: f, ctx: ctx, yield: yield, todo: []string{"."}}
 		err := s.walk()
 		if err == nil {
-			err = f.inPlace()
+			err = photos.InPlace(f.root, f.path)
 		}
 		switch {
 		case errors.Is(err, errStopped):
@@ -91,7 +91,7 @@ func (s *scan) walk() error {
 		case errors.Is(err, errStopped), s.ctx.Err() != nil:
 			return err
 		case dir == ".":
-			return sourceError(s.f.path, err)
+			return photos.FolderError(s.f.path, err)
 		default:
 			s.f.log.Warn("directory cannot be read", "path", dir, "err", err)
 			s.warn("directory cannot be read: %q", dir)
@@ -197,7 +197,7 @@ func (s *scan) entry(d *directory, e fs.DirEntry) error {
 func (s *scan) file(d *directory, info fs.FileInfo, sidecars []string) error {
 	r := s.resource(d, info, photos.RoleOriginal)
 	a := photos.Asset{
-		ID: assetID(path.Join(d.at, info.Name())),
+		ID: photos.PathID(path.Join(d.at, info.Name())),
 		Metadata: photos.Metadata{
 			OriginalFilename: r.Name,
 			NameRaw:          r.NameRaw,
@@ -233,8 +233,8 @@ func modified(t time.Time) string {
 func (s *scan) resource(d *directory, info fs.FileInfo, role photos.Role) photos.Resource {
 	at := path.Join(d.at, info.Name())
 	r := photos.Resource{Role: role, Size: info.Size()}
-	r.Name, r.NameRaw = text(info.Name())
-	r.Path, r.PathRaw = text(at)
+	r.Name, r.NameRaw = photos.Text(info.Name())
+	r.Path, r.PathRaw = photos.Text(at)
 	// To ask is cheaper than to open, and wakes nothing up.
 	if err := unix.Faccessat(int(d.file.Fd()), info.Name(), unix.R_OK, unix.AT_EACCESS); err != nil {
 		r.Reason = photos.Unavailable
@@ -248,10 +248,10 @@ func (s *scan) resource(d *directory, info fs.FileInfo, role photos.Role) photos
 // hole stands for an unreadable directory, whose path ends in "/".
 func hole(at string) photos.Asset {
 	r := photos.Resource{Role: photos.RoleOther, Size: -1, Reason: photos.Unavailable}
-	r.Name, r.NameRaw = text(path.Base(at))
-	r.Path, r.PathRaw = text(at)
+	r.Name, r.NameRaw = photos.Text(path.Base(at))
+	r.Path, r.PathRaw = photos.Text(at)
 	return photos.Asset{
-		ID:        assetID(at),
+		ID:        photos.PathID(at),
 		Metadata:  photos.Metadata{OriginalFilename: r.Name, NameRaw: r.NameRaw, Kind: photos.Other},
 		Resources: []photos.Resource{r},
 	}

@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"howett.net/plist"
 
 	"lightfast/internal/sqlite"
@@ -27,9 +29,15 @@ import (
 type LibrarySpec struct {
 	Seed   uint64
 	Assets []AssetSpec
+	// Photos4 builds it as Photos 4 would (macOS 10.14), which has nothing
+	// shared in its database.
+	Photos4 bool
 	// Sparse leaves holes in films above 1 MiB: they need no room on the disk,
 	// and have no fingerprint.
 	Sparse bool
+	// Hollow makes every file one hole of its size, without a fingerprint: a
+	// library for measuring a scan, which needs no room and less time.
+	Hollow bool
 }
 
 // AssetSpec describes one asset, or Count of them that are alike but for
@@ -49,7 +57,7 @@ type AssetSpec struct {
 	Hidden      bool
 	Albums      []string // "Folder/Album"
 	Keywords    []string
-	Persons     []string
+	Persons     []string // each with a face
 
 	// Absent resources, each for its reason. ReferencedOutside and
 	// SharedNotDownloaded are for originals, RenderNeverMade is for edits.
@@ -88,12 +96,17 @@ func Mix(n int, seed uint64) LibrarySpec {
 // BuildLibrary writes a Photos library, as a recent Photos would, to the
 // folder dir, which it makes. 100,000 small photos take about half a minute.
 func BuildLibrary(dir string, spec LibrarySpec) error {
-	for _, d := range []string{"database", "originals", "resources/renders", "resources/derivatives"} {
+	folders := []string{"database", "originals", "resources/renders", "resources/derivatives"}
+	if spec.Photos4 {
+		folders = []string{"database", "Masters", "resources/media", "resources/proxies/derivatives"}
+	}
+	for _, d := range folders {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
 	}
-	return build(dir, func(b *builder) error {
+	// Nobody reads this database before it is whole, so no journal.
+	err := build(dir, spec.Photos4, sqlite.Options{Scratch: true}, func(b *builder) error {
 		b.spec = spec
 		if err := b.create(); err != nil {
 			return err
@@ -105,14 +118,19 @@ func BuildLibrary(dir string, spec LibrarySpec) error {
 				}
 			}
 		}
-		return nil
+		_, err := b.tx.Exec(b.generation().indexes)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	return edit(dir, func(*builder) error { return nil }) // now in WAL mode, as those of Photos
 }
 
 // AddAsset adds one asset to a library that BuildLibrary made. It is the next
 // one that the spec's seed would have given.
 func AddAsset(dir string, seed uint64, a AssetSpec) (id photos.AssetID, err error) {
-	err = build(dir, func(b *builder) error {
+	err = edit(dir, func(b *builder) error {
 		b.spec.Seed = seed
 		id, err = b.add(a)
 		return err
@@ -120,24 +138,32 @@ func AddAsset(dir string, seed uint64, a AssetSpec) (id photos.AssetID, err erro
 	return id, err
 }
 
-//go:embed builder_schema.sql
-var schema string
+var (
+	//go:embed builder_schema.sql
+	schema string
+	//go:embed builder_indexes.sql
+	indexes string
+)
 
 // builder writes assets in one transaction.
 type builder struct {
-	dir  string
-	spec LibrarySpec
-	tx   *sql.Tx
-	last int64 // key of an asset
+	dir    string
+	spec   LibrarySpec
+	legacy bool // of Photos 4
+	tx     *sql.Tx
+	last   int64 // key of an asset
 
 	named map[string]int64 // keys of albums, keywords, persons by kind and name
-	stmts map[string]*sql.Stmt
+	stmts map[string][]inserting
 	made  map[string]bool // folders
 	out   *bufio.Writer
+	holes errgroup.Group // at work on the files of a hollow library
+	lost  []string       // files to remove when all is written
 }
 
-func build(dir string, f func(*builder) error) (err error) {
-	db, err := sqlite.Open(filepath.Join(dir, "database", "Photos.sqlite"), sqlite.Options{})
+func build(dir string, legacy bool, o sqlite.Options, f func(*builder) error) (err error) {
+	b := &builder{dir: dir, legacy: legacy, named: map[string]int64{}, stmts: map[string][]inserting{}, made: map[string]bool{}, out: bufio.NewWriterSize(nil, 1<<16)}
+	db, err := sqlite.Open(filepath.Join(dir, "database", b.generation().database), o)
 	if err != nil {
 		return err
 	}
@@ -147,22 +173,33 @@ func build(dir string, f func(*builder) error) (err error) {
 		return err
 	}
 	defer tx.Rollback()
-	b := &builder{dir: dir, tx: tx, named: map[string]int64{}, stmts: map[string]*sql.Stmt{}, made: map[string]bool{}, out: bufio.NewWriterSize(nil, 1<<16)}
-	if tx.QueryRow("SELECT coalesce(max(Z_PK), 0) FROM ZASSET").Scan(&b.last) != nil {
+	b.tx = tx
+	if tx.QueryRow("SELECT coalesce(max(rowid), 0) FROM "+b.generation().asset).Scan(&b.last) != nil {
 		b.last = 0 // a database without tables yet
 	}
-	if err := f(b); err != nil {
+	b.holes.SetLimit(2)
+	if err := errors.Join(f(b), b.holes.Wait()); err != nil {
 		return err
 	}
-	if _, err := tx.Exec("UPDATE Z_PRIMARYKEY SET Z_MAX = ? WHERE Z_NAME IN ('Asset', 'AdditionalAssetAttributes')", b.last); err != nil {
-		return err
+	for _, name := range b.lost {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	if !legacy {
+		if _, err := tx.Exec("UPDATE Z_PRIMARYKEY SET Z_MAX = ? WHERE Z_NAME IN ('Asset', 'AdditionalAssetAttributes')", b.last); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }
 
 func (b *builder) create() error {
-	if _, err := b.tx.Exec(schema); err != nil {
+	if _, err := b.tx.Exec(b.generation().schema); err != nil {
 		return err
+	}
+	if b.legacy {
+		return b.nameLegacy()
 	}
 	info, err := plist.Marshal(map[string]any{"PLModelVersion": 18508, "NSStoreType": "SQLite"}, plist.BinaryFormat)
 	if err != nil {
@@ -174,27 +211,41 @@ func (b *builder) create() error {
 // row is a row by column.
 type row map[string]any
 
+// inserting is a prepared INSERT.
+type inserting struct {
+	columns []string
+	stmt    *sql.Stmt
+}
+
+// values are those of r if it has the columns of i and no others.
+func (i inserting) values(r row) ([]any, bool) {
+	if len(r) != len(i.columns) {
+		return nil, false
+	}
+	values := make([]any, len(i.columns))
+	for n, c := range i.columns {
+		var ok bool
+		if values[n], ok = r[c]; !ok {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
 func (b *builder) insert(table string, r row) error {
-	columns := make([]string, 0, len(r))
-	for c := range r {
-		columns = append(columns, c)
-	}
-	slices.Sort(columns)
-	values := make([]any, len(columns))
-	for i, c := range columns {
-		values[i] = r[c]
-	}
-	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1))
-	stmt := b.stmts[query]
-	if stmt == nil {
-		var err error
-		if stmt, err = b.tx.Prepare(query); err != nil {
+	for _, i := range b.stmts[table] {
+		if values, ok := i.values(r); ok {
+			_, err := i.stmt.Exec(values...)
 			return err
 		}
-		b.stmts[query] = stmt
 	}
-	_, err := stmt.Exec(values...)
-	return err
+	columns := slices.Sorted(maps.Keys(r))
+	stmt, err := b.tx.Prepare(fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1)))
+	if err != nil {
+		return err
+	}
+	b.stmts[table] = append(b.stmts[table], inserting{columns, stmt})
+	return b.insert(table, r)
 }
 
 // noise is a stream that only the seed and the names of things decide.
@@ -206,11 +257,14 @@ func (b *builder) uuid(names ...string) string {
 	var u [16]byte
 	b.noise(names...).Read(u[:])
 	u[6], u[8] = u[6]&0x0F|0x40, u[8]&0x3F|0x80
-	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]))
+	return fmt.Sprintf("%X-%X-%X-%X-%X", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
 // add writes the files and rows of one asset.
 func (b *builder) add(spec AssetSpec) (photos.AssetID, error) {
+	if b.legacy {
+		return b.addLegacy(spec)
+	}
 	b.last++
 	a := asset{AssetSpec: spec, pk: b.last, uuid: b.uuid("asset", fmt.Sprint(b.last))}
 	a.ext = ".jpeg"
@@ -252,7 +306,7 @@ func (b *builder) addRows(a *asset) error {
 		"ZCOMPLETE": 1, "ZADJUSTMENTSSTATE": flag(a.Edited), "ZFAVORITE": flag(a.Favorite), "ZHIDDEN": flag(a.Hidden), "ZTRASHEDSTATE": flag(a.Trashed),
 		"ZVISIBILITYSTATE": 0, "ZWIDTH": 8, "ZHEIGHT": 8, "ZORIENTATION": 1, "ZLATITUDE": -180.0, "ZLONGITUDE": -180.0, "ZDATECREATED": taken,
 		"ZADDEDDATE": taken + 3600, "ZMODIFICATIONDATE": taken + 7200, "ZADJUSTMENTTIMESTAMP": nil, "ZCLOUDBATCHPUBLISHDATE": nil,
-		"ZUNIFORMTYPEIDENTIFIER": map[string]string{".jpeg": "public.jpeg", ".mov": "com.apple.quicktime-movie"}[a.ext],
+		"ZDURATION": 2.5 * float64(flag(a.Video)), "ZUNIFORMTYPEIDENTIFIER": map[string]string{".jpeg": "public.jpeg", ".mov": "com.apple.quicktime-movie"}[a.ext],
 	}
 	if a.Edited {
 		asset["ZADJUSTMENTTIMESTAMP"] = taken + 7200
@@ -286,7 +340,11 @@ func (b *builder) addRows(a *asset) error {
 			return err
 		}
 	}
-	return b.insert("ZADDITIONALASSETATTRIBUTES", attributes)
+	if err := b.insert("ZADDITIONALASSETATTRIBUTES", attributes); err != nil {
+		return err
+	}
+	return b.insert("ZEXTENDEDATTRIBUTES", row{"Z_PK": a.pk, "Z_ENT": 24, "ZASSET": a.pk, "ZCAMERAMAKE": "Apple", "ZCAMERAMODEL": "iPhone 15",
+		"ZLENSMODEL": "iPhone 15 back camera 5.96mm f/1.6", "ZISO": 50, "ZAPERTURE": 1.6, "ZSHUTTERSPEED": 0.004, "ZFOCALLENGTH": 5.96})
 }
 
 func (b *builder) addRelations(a *asset) error {
@@ -308,10 +366,11 @@ func (b *builder) addRelations(a *asset) error {
 			return err
 		}
 	}
-	for _, name := range a.Persons {
+	for i, name := range a.Persons {
 		person, err := b.key("ZPERSON", "ZFULLNAME", name, row{"Z_ENT": 61, "ZFULLNAME": name, "ZDISPLAYNAME": name, "ZPERSONUUID": b.uuid("person", name)})
 		if err == nil {
-			err = b.insert("ZDETECTEDFACE", row{"Z_ENT": 17, "ZASSETFORFACE": a.pk, "ZPERSONFORFACE": person, "ZUUID": b.uuid("face", a.uuid, name)})
+			err = b.insert("ZDETECTEDFACE", row{"Z_ENT": 17, "ZASSETFORFACE": a.pk, "ZPERSONFORFACE": person, "ZUUID": b.uuid("face", a.uuid, name),
+				"ZCENTERX": float64(i+1) / float64(len(a.Persons)+1), "ZCENTERY": 0.75, "ZSIZE": 0.25, "ZSOURCEWIDTH": 8, "ZSOURCEHEIGHT": 8})
 		}
 		if err != nil {
 			return err
@@ -341,7 +400,7 @@ func (b *builder) key(table, column, value string, r row) (int64, error) {
 		return pk, nil
 	}
 	find := func() (pk int64, err error) {
-		err = b.tx.QueryRow(fmt.Sprintf("SELECT Z_PK FROM %s WHERE %s = ?", table, column), value).Scan(&pk)
+		err = b.tx.QueryRow(fmt.Sprintf("SELECT rowid FROM %s WHERE %s = ?", table, column), value).Scan(&pk)
 		return pk, err
 	}
 	pk, err := find()

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -35,11 +36,13 @@ const recipe = `<?xml version="1.0" encoding="UTF-8"?>
 // writeMedia writes a file of about that many bytes, never fewer than its
 // kind needs, and returns how many. JPEGs can be shown by any program.
 func writeMedia(w io.Writer, ext string, size int64, noise io.Reader) (int64, error) {
+	ext = strings.ToLower(ext)
 	switch ext {
 	case ".plist":
 		n, err := io.WriteString(w, recipe)
 		return int64(n), err
-	case ".jpeg":
+	case ".mov", ".cr2":
+	default:
 		return writeJPEG(w, size, noise)
 	}
 	head := []byte("II*\x00\x10\x00\x00\x00CR\x02\x00")

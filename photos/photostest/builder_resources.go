@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"lightfast/photos"
 )
@@ -76,9 +77,7 @@ func (b *builder) resource(a *asset, r resource) error {
 		}
 		r.size, fingerprint = size, f
 		if reason == photos.Lost {
-			if err := os.Remove(filepath.Join(b.dir, filepath.FromSlash(r.path))); err != nil {
-				return err
-			}
+			b.lost = append(b.lost, filepath.Join(b.dir, filepath.FromSlash(r.path)))
 		}
 	default:
 		local, key = -1, nil
@@ -121,13 +120,18 @@ func (b *builder) writeFile(name string, size int64) (int64, string, error) {
 		}
 		b.made[folder] = true
 	}
+	if b.spec.Hollow {
+		size = cmp.Or(size, 1000)
+		b.holes.Go(func() error { return writeHole(p, size) })
+		return size, "", nil
+	}
 	f, err := os.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return 0, "", err
 	}
 	fingerprint := photos.NewFingerprint()
 	b.out.Reset(io.MultiWriter(f, fingerprint))
-	sparse := b.spec.Sparse && size > 1<<20 && path.Ext(name) == ".mov"
+	sparse := b.spec.Sparse && size > 1<<20 && strings.EqualFold(path.Ext(name), ".mov")
 	written := size
 	if sparse {
 		written = 1 << 16
@@ -143,4 +147,12 @@ func (b *builder) writeFile(name string, size int64) (int64, string, error) {
 		return n, "", err
 	}
 	return n, fingerprint.String(), nil
+}
+
+func writeHole(name string, size int64) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
 }

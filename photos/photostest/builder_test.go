@@ -69,6 +69,15 @@ func TestTheSameSpecMakesTheSameMedia(t *testing.T) {
 	}
 }
 
+func TestTheSameSpecMakesTheSameLibraryOfPhotos4(t *testing.T) {
+	spec := photostest.Mix(30, 1)
+	spec.Photos4 = true
+	first := media(t, build(t, spec))
+	if diff := cmp.Diff(first, media(t, build(t, spec))); diff != "" || len(first) < 30 {
+		t.Errorf("built twice, %d files:\n%s", len(first), diff)
+	}
+}
+
 func TestBuiltPhotosCanBeShown(t *testing.T) {
 	for _, size := range []int64{0, 5_000, 70_000, 65_535 * 3, 1 << 20} {
 		for name, text := range media(t, build(t, photostest.LibrarySpec{Assets: []photostest.AssetSpec{{Size: size}}})) {

@@ -1,0 +1,15 @@
+CREATE INDEX RKVersion_uuid_index on RKVersion(uuid);
+CREATE INDEX RKVersion_masterUuid_index on RKVersion(masterUuid);
+CREATE INDEX RKMaster_uuid_index on RKMaster(uuid);
+CREATE INDEX RKMaster_importGroupUuid_index on RKMaster(importGroupUuid);
+CREATE INDEX RKModelResource_attachedModelId_index on RKModelResource(attachedModelId);
+CREATE INDEX RKAdjustmentData_uuid_index on RKAdjustmentData(uuid);
+CREATE INDEX RKAlbumVersion_versionId_index on RKAlbumVersion(versionId);
+CREATE INDEX RKCustomSortOrder_containerUuid_index on RKCustomSortOrder(containerUuid);
+CREATE INDEX RKCustomSortOrder_objectUuid_index on RKCustomSortOrder(objectUuid);
+CREATE INDEX RKKeywordForVersion_versionId_index on RKKeywordForVersion(versionId);
+CREATE INDEX RKFace_imageModelId_index on RKFace(imageModelId);
+CREATE INDEX RKPlaceForVersion_versionId_index on RKPlaceForVersion(versionId);
+CREATE INDEX RKImportGroup_uuid_index on RKImportGroup(uuid);
+CREATE INDEX RKCloudResource_fingerprint_index on RKCloudResource(fingerprint);
+CREATE INDEX RKAttachment_attachedToUuid_index on RKAttachment(attachedToUuid);
