@@ -33,7 +33,9 @@ demo-s3: build ## the same into a real S3 server (MinIO is built once: about 10 
 	go run ./internal/demo -s3
 
 packages: ## Debian packages that tests use, installed where they are missing
-	@{ command -v zstd && command -v jq; } >/dev/null || { apt-get update -q && apt-get install -qy zstd jq; } || echo "no zstd or no jq: the restore recipe of docs/format.md is not tried"
+	@{ command -v zstd && command -v jq && command -v exiftool; } >/dev/null || \
+	{ apt-get update -q && apt-get install -qy zstd jq libimage-exiftool-perl; } || \
+	echo "no zstd, jq or exiftool: the restore recipe of docs/format.md, or what others read in sidecars, is not tried"
 
 soak: ## the longer proofs: kills of a cluster's worker at full size (some 5 minutes)
 	go test -tags soak -timeout 60m -run Soak -v ./starter
@@ -49,7 +51,7 @@ lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, an
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build ./photos/folder
 
 golden: ## rewrite golden files; review the diff like code
-	go test ./manifest ./starter -update
+	go test ./internal/xmp ./manifest ./starter -update
 
 histories: build ## record anew the histories that workflows replay; only for a change that is meant to break open runs
 	rm -f workflows/testdata/*.json.gz

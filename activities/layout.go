@@ -38,8 +38,9 @@ const (
 // several albums has several; one whose path leads out of the target none.
 type restoreFile struct {
 	manifest.Resource
-	Paths   [][]byte `json:"paths"` // below the target, slash-separated, perhaps no UTF-8
-	Renamed bool     `json:"renamed,omitempty"`
+	Paths    [][]byte `json:"paths"`              // below the target, slash-separated, perhaps no UTF-8
+	Sidecars [][]byte `json:"sidecars,omitempty"` // one beside each of Paths, or none at all
+	Renamed  bool     `json:"renamed,omitempty"`
 }
 
 // placer gives files their names. Clashes are settled here, before anything
@@ -49,6 +50,7 @@ type placer struct {
 	layout Layout
 	target atomicfile.Names // matters to layout library alone
 	names  catalog.Planner
+	space  space // of names that files of the snapshot take
 }
 
 // place names the resources of one asset.
@@ -89,19 +91,22 @@ func (p placer) placeAtPath(asset manifest.Asset, f *restoreFile) error {
 		}
 	}
 	whole := strings.Join(parts, "/")
+	whole, err := p.take(p.space, whole, f.SHA256.String())
+	f.Paths, f.Renamed = [][]byte{[]byte(whole)}, whole != old
+	return err
+}
+
+// take returns a path for owner, with a number if it is another's.
+func (p placer) take(s space, whole, owner string) (string, error) {
 	folder, name := path.Split(whole)
-	owner := sha256.Sum256([]byte(f.SHA256.String() + whole))
+	by := sha256.Sum256([]byte(owner + whole))
 	for try := 1; ; {
 		if try > 1 {
 			whole = folder + safename.Number(name, try)
 		}
-		next, err := p.names.Take([][]byte{p.key(whole)}, owner[:])
-		if err != nil {
-			return err
-		}
-		if next == 0 {
-			f.Paths, f.Renamed = [][]byte{[]byte(whole)}, whole != old
-			return nil
+		next, err := p.names.Take([][]byte{p.key(s, whole)}, by[:])
+		if err != nil || next == 0 {
+			return whole, err
 		}
 		try = max(next, try+1)
 	}
@@ -163,7 +168,7 @@ func (p placer) placeIn(folder string, asset manifest.Asset, m photos.Metadata, 
 				names[i] = path.Join(folder, safename.Number(base, n))
 			}
 			taken[safename.Fold(names[i])] = true
-			keys[i] = p.key(names[i])
+			keys[i] = p.key(p.space, names[i])
 		}
 		next, err := p.names.Take(keys, []byte(asset.ID))
 		if err != nil {
@@ -199,10 +204,22 @@ func baseName(m photos.Metadata, res manifest.Resource, try int) string {
 	return name
 }
 
+// space sets names apart that are taken for different ends.
+type space string
+
+const (
+	fileSpace    space = ""
+	trialSpace   space = "trial"
+	sidecarSpace space = "sidecar"
+)
+
 // key stands for all paths that the target takes as one.
-func (p placer) key(whole string) []byte {
+func (p placer) key(s space, whole string) []byte {
 	if p.layout != LayoutLibrary || p.target.Folds {
 		whole = safename.Fold(whole)
+	}
+	if s != fileSpace {
+		whole = string(s) + "\x00" + whole // no path has that
 	}
 	sum := sha256.Sum256([]byte(whole))
 	return sum[:16]

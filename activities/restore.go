@@ -20,11 +20,12 @@ type RestoreResult struct {
 	Snapshot string  `json:"snapshot"`
 	Library  string  `json:"library"`
 	Assets   int64   `json:"assets"`
-	Files    int64   `json:"files"`   // written, each of its names
-	Equal    int64   `json:"equal"`   // there already, with the same bytes
-	Renamed  int64   `json:"renamed"` // resources that could not keep their name
-	Bytes    int64   `json:"bytes"`   // written
-	Absent   int64   `json:"absent"`  // resources that the snapshot does not have
+	Files    int64   `json:"files"`    // written, each of its names
+	Equal    int64   `json:"equal"`    // there already, with the same bytes
+	Renamed  int64   `json:"renamed"`  // resources that could not keep their name
+	Sidecars int64   `json:"sidecars"` // made of metadata: written or there already, not among files
+	Bytes    int64   `json:"bytes"`    // written
+	Absent   int64   `json:"absent"`   // resources that the snapshot does not have
 	Duration float64 `json:"duration_s"`
 	PeakRSS  int64   `json:"peak_rss_bytes"`
 	Resumed  bool    `json:"resumed"`
@@ -64,9 +65,12 @@ type restoreOutcome struct {
 	Problems []Problem `json:"problems,omitempty"`
 	Damaged  bool      `json:"damaged,omitempty"`
 	Renamed  int64     `json:"renamed,omitempty"`
+	Sidecars int64     `json:"sidecars,omitempty"`
 }
 
-func (o restoreOutcome) empty() bool { return o.Absent == nil && o.Problems == nil && o.Renamed == 0 }
+func (o restoreOutcome) empty() bool {
+	return o.Absent == nil && o.Problems == nil && o.Renamed == 0 && o.Sidecars == 0
+}
 
 func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, err error) {
 	doc, err := a.Catalog.ItemDoc(ctx, in.Epoch, in.Item)
@@ -85,7 +89,7 @@ func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput)
 	w := writer{Activities: a, openRun: r, target: target, out: catalog.Outcome{State: catalog.Done}}
 	w.notes.Absent = it.Absent
 	for _, f := range it.Files {
-		if err := w.file(ctx, it.ID, f); err != nil {
+		if err := w.file(ctx, it, f); err != nil {
 			return 0, err
 		}
 	}
@@ -117,21 +121,22 @@ type fileProblem struct {
 
 func (p *fileProblem) Error() string { return p.why }
 
-// file writes one resource under all its names. The second and further ones
-// are hard links where the target has them: ten albums must not need ten
-// times the room.
-func (w *writer) file(ctx context.Context, asset string, f restoreFile) error {
+// file writes one resource under all its names, each with its sidecar. The
+// second and further ones are hard links where the target has them: ten albums
+// must not need ten times the room. A name that another file has gets no
+// sidecar: it would speak of that one.
+func (w *writer) file(ctx context.Context, it restoreItem, f restoreFile) error {
 	if len(f.Paths) == 0 {
-		w.problem(asset, f, leadsOut(f))
+		w.problem(it.ID, f.Name, leadsOut(f))
 	}
 	if f.Renamed {
 		w.notes.Renamed++
 	}
-	whole := "" // a name that has the content
-	for _, p := range f.Paths {
+	whole, sidecar := "", "" // names that have the content
+	for i, p := range f.Paths {
 		equal, err := w.name(ctx, f.Resource, string(p), whole)
 		if problem, ok := errors.AsType[*fileProblem](err); ok {
-			w.problem(asset, f, problem)
+			w.problem(it.ID, f.Name, problem)
 			if problem.damaged {
 				return nil // so it is for every name
 			}
@@ -144,6 +149,12 @@ func (w *writer) file(ctx context.Context, asset string, f restoreFile) error {
 		} else {
 			w.out.Fresh++
 		}
+		if f.Sidecars == nil {
+			continue
+		}
+		if sidecar, err = w.sidecar(ctx, it, f, i, sidecar); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -152,8 +163,8 @@ func leadsOut(f restoreFile) *fileProblem {
 	return &fileProblem{why: fmt.Sprintf("path %q leads out of the target", f.Path), damaged: true}
 }
 
-func (w *writer) problem(asset string, f restoreFile, p *fileProblem) {
-	w.notes.Problems = append(w.notes.Problems, Problem{Asset: asset, Resource: f.Name, Problem: p.why})
+func (w *writer) problem(asset, name string, p *fileProblem) {
+	w.notes.Problems = append(w.notes.Problems, Problem{Asset: asset, Resource: name, Problem: p.why})
 	w.notes.Damaged = w.notes.Damaged || p.damaged
 }
 
@@ -285,6 +296,7 @@ func (a *Activities) finishRestore(ctx context.Context, r *openRun) (res Restore
 		}
 		res.addAbsent(o.Absent, r.doc.Restore.Selection)
 		res.Renamed += o.Renamed
+		res.Sidecars += o.Sidecars
 		res.Damaged = res.Damaged || o.Damaged
 		res.addProblems(o.Problems)
 		return nil

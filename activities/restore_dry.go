@@ -40,11 +40,11 @@ func DryRestore(ctx context.Context, c *catalog.Catalog, s objectstore.Store, wo
 		return res, err
 	}
 	res = RestoreResult{Snapshot: head.ID, Library: head.Library.ID, DryRun: true, Missing: []Problem{}, Problems: []Problem{}}
-	p := restorePlan{catalog: c, store: s, in: in, head: head}
+	p, d := restorePlan{catalog: c, store: s, in: in, head: head}, dryRun{in, target, &res, show}
 	err = p.make(ctx, epoch, func(items []restoreItem) error {
 		res.Assets += int64(len(items))
 		for _, it := range items {
-			if err := dryItem(target, in, it, &res, show); err != nil {
+			if err := d.item(it); err != nil {
 				return err
 			}
 		}
@@ -58,45 +58,84 @@ func DryRestore(ctx context.Context, c *catalog.Catalog, s objectstore.Store, wo
 	return res, c.SetRun(ctx, epoch, catalog.Finished, nil)
 }
 
-func dryItem(target *atomicfile.Tree, in RestoreInput, it restoreItem, res *RestoreResult, show func(PlannedFile)) error {
-	res.addAbsent(it.Absent, in.Selection)
+// dryRun looks at names, and counts.
+type dryRun struct {
+	in     RestoreInput
+	target *atomicfile.Tree // nil where there is none yet
+	res    *RestoreResult
+	show   func(PlannedFile)
+}
+
+func (d dryRun) item(it restoreItem) error {
+	d.res.addAbsent(it.Absent, d.in.Selection)
 	for _, f := range it.Files {
 		if len(f.Paths) == 0 {
-			res.addProblems([]Problem{{Asset: it.ID, Resource: f.Name, Problem: leadsOut(f).why}})
-			res.Damaged = true
+			d.res.addProblems([]Problem{{Asset: it.ID, Resource: f.Name, Problem: leadsOut(f).why}})
+			d.res.Damaged = true
 		}
 		if f.Renamed {
-			res.Renamed++
+			d.res.Renamed++
 		}
 		for i, p := range f.Paths {
-			file := PlannedFile{Path: string(p), Size: f.Size, SHA256: *f.SHA256, Asset: it.ID, Role: f.Role}
-			state, err := fileNone, error(nil)
-			if target != nil {
-				state, err = sameFile(target, file.Path, f.Resource)
-			}
-			problem, ok := errors.AsType[*fileProblem](err)
-			if err != nil && !ok {
+			action, err := d.name(it.ID, f.Resource, p, i == 0)
+			if err != nil {
 				return err
 			}
-			switch {
-			case state == fileDiffers && !in.Overwrite:
-				problem = errInTheWay
-				fallthrough
-			case problem != nil:
-				file.Action = "keep"
-				res.addProblems([]Problem{{Asset: it.ID, Resource: f.Name, Problem: problem.why}})
-			case state == fileEqual:
-				file.Action = "equal"
-				res.Equal++
-			default:
-				file.Action = "write"
-				res.Files++
-				if i == 0 {
-					res.Bytes += f.Size
-				}
+			switch action {
+			case writes:
+				d.res.Files++
+			case equals:
+				d.res.Equal++
 			}
-			show(file)
+			if action == keeps || f.Sidecars == nil {
+				continue
+			}
+			sidecar, _ := sidecarOf(*it.Metadata, f)
+			if action, err = d.name(it.ID, sidecar, f.Sidecars[i], i == 0); err != nil {
+				return err
+			}
+			if action != keeps {
+				d.res.Sidecars++
+			}
 		}
 	}
 	return nil
+}
+
+// What a restore does with a name.
+const (
+	writes = "write"
+	equals = "equal"
+	keeps  = "keep"
+)
+
+// name tells what becomes of one name; first is false for what would be a
+// link to the one before.
+func (d dryRun) name(asset string, res manifest.Resource, name []byte, first bool) (action string, err error) {
+	file := PlannedFile{Path: string(name), Size: res.Size, SHA256: *res.SHA256, Asset: asset, Role: res.Role}
+	state := fileNone
+	if d.target != nil {
+		state, err = sameFile(d.target, file.Path, res)
+	}
+	problem, ok := errors.AsType[*fileProblem](err)
+	if err != nil && !ok {
+		return "", err
+	}
+	switch {
+	case state == fileDiffers && !d.in.Overwrite:
+		problem = errInTheWay
+		fallthrough
+	case problem != nil:
+		file.Action = keeps
+		d.res.addProblems([]Problem{{Asset: asset, Resource: res.Name, Problem: problem.why}})
+	case state == fileEqual:
+		file.Action = equals
+	default:
+		file.Action = writes
+		if first {
+			d.res.Bytes += res.Size
+		}
+	}
+	d.show(file)
+	return file.Action, nil
 }

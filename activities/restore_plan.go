@@ -31,6 +31,7 @@ type RestoreInput struct {
 	Layout    Layout        `json:"layout"`
 	Selection Selection     `json:"selection,omitzero"`
 	Overwrite bool          `json:"overwrite,omitempty"` // replace files that are not equal
+	Sidecars  bool          `json:"sidecars,omitempty"`  // write what the library says beside each picture
 	GiveUp    time.Duration `json:"give_up"`
 }
 
@@ -39,6 +40,8 @@ type restoreItem struct {
 	ID     string        `json:"id"`
 	Files  []restoreFile `json:"files,omitempty"`
 	Absent []Problem     `json:"absent,omitempty"` // asked for, not in the snapshot, and why
+
+	Metadata *photos.Metadata `json:"metadata,omitempty"` // where sidecars are made of it
 }
 
 func (it restoreItem) name() string {
@@ -184,19 +187,26 @@ func (a *Activities) planRestore(ctx context.Context, workflow string, r *openRu
 // is in the target.
 func missing(target *atomicfile.Tree, it restoreItem) (n int64) {
 	for _, f := range it.Files {
-		if len(f.Paths) == 0 {
-			continue
+		if len(f.Paths) > 0 && !hasSize(target, f.Paths[0], f.Size) {
+			n += f.Size
 		}
-		if here, err := target.Read(string(f.Paths[0])); err == nil {
-			info, err := here.Stat()
-			here.Close()
-			if err == nil && info.Size() == f.Size {
-				continue
+		if len(f.Sidecars) > 0 {
+			if res, _ := sidecarOf(*it.Metadata, f); !hasSize(target, f.Sidecars[0], res.Size) {
+				n += res.Size
 			}
 		}
-		n += f.Size
 	}
 	return n
+}
+
+func hasSize(target *atomicfile.Tree, name []byte, size int64) bool {
+	here, err := target.Read(string(name))
+	if err != nil {
+		return false
+	}
+	defer here.Close()
+	info, err := here.Stat()
+	return err == nil && info.Size() == size
 }
 
 // restorePlan decides which files of a snapshot go where.
@@ -216,6 +226,11 @@ type restorePlan struct {
 // that are wanted of one page. A page that cannot be read is a problem, and
 // does not hide the others.
 func (p *restorePlan) make(ctx context.Context, e catalog.Epoch, each func([]restoreItem) error) error {
+	if p.in.Sidecars {
+		if err := p.reserve(ctx, e); err != nil {
+			return err
+		}
+	}
 	wanted, next := newSelector(p.in.Selection), int64(1)
 	for _, ref := range p.head.Pages {
 		assets, err := wholePage(ctx, p.store, ref)
@@ -264,7 +279,7 @@ func damageOf(err error) (why string, damaged bool) {
 func (p *restorePlan) page(ctx context.Context, e catalog.Epoch, wanted *selector, next int64, assets []manifest.Asset) (items []restoreItem, err error) {
 	err = p.catalog.PlanItems(ctx, e, func(names catalog.Planner) error {
 		items = items[:0]
-		pl := placer{layout: p.in.Layout, target: p.target, names: names}
+		pl := p.placer(names)
 		for _, asset := range assets {
 			it, ok, err := p.item(pl, wanted, asset)
 			if err != nil || !ok {
@@ -287,6 +302,10 @@ func (p *restorePlan) page(ctx context.Context, e catalog.Epoch, wanted *selecto
 		return nil
 	})
 	return items, err
+}
+
+func (p *restorePlan) placer(names catalog.Planner) placer {
+	return placer{layout: p.in.Layout, target: p.target, names: names}
 }
 
 func planned(it restoreItem, n int64) catalog.Item {
@@ -319,6 +338,8 @@ func (p *restorePlan) item(pl placer, wanted *selector, asset manifest.Asset) (i
 	if stored == nil && it.Absent == nil {
 		return it, false, nil
 	}
-	it.Files, err = pl.place(asset, m, stored)
+	if it.Files, err = pl.place(asset, m, stored); err == nil && p.in.Sidecars && pl.space == fileSpace {
+		err = pl.placeSidecars(&it, m)
+	}
 	return it, err == nil, err
 }

@@ -23,7 +23,7 @@ import (
 type restoreOptions struct {
 	from, library, snapshot, to, layout string
 	selection                           activities.Selection
-	overwrite, dryRun                   bool
+	overwrite, dryRun, sidecars         bool
 	giveUp                              time.Duration
 }
 
@@ -47,10 +47,17 @@ Layouts:
 In the last three, names are those that any file system takes, and a second
 IMG_0001.JPG becomes "IMG_0001 (2).JPG".
 
+With --sidecars, IMG_0001.HEIC.xmp beside each original and edited picture or
+film says in XMP what the library knew: title, description, keywords, albums,
+people and their faces, place, dates, camera, and five stars for a favorite.
+A file of the snapshot that has such a name keeps it, and the sidecar becomes
+"IMG_0001.HEIC (2).xmp".
+
 ` + exitCodes(),
 		Example: `  lightfast restore --from /Volumes/Backup/photos --to ~/restored
   lightfast restore --from s3://photos --snapshot 20261123T012300Z --to ~/restored
-  lightfast restore --from s3://photos --to ~/trip --layout flat --album "2026/Iceland" --role original --dry-run`,
+  lightfast restore --from s3://photos --to ~/trip --layout flat --album "2026/Iceland" --role original --dry-run
+  lightfast restore --from s3://photos --to ~/restored --layout dates --sidecars`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.restore(cmd.Context(), o) },
 	}
@@ -65,6 +72,7 @@ IMG_0001.JPG becomes "IMG_0001 (2).JPG".
 	f.StringVar(&o.selection.Since, "since", "", "only what was taken, or where that is unknown added, on or after `DATE` (YYYY-MM-DD)")
 	f.StringArrayVar(&o.selection.Roles, "role", nil, "only files of this `ROLE`: original, raw, live, edited, … (repeatable)")
 	f.BoolVar(&o.overwrite, "overwrite", false, "replace files and links that differ (folders never)")
+	f.BoolVar(&o.sidecars, "sidecars", false, "write what the library says of each picture beside it: IMG_0001.HEIC.xmp")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written, and write nothing")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a repository that went away")
 	return cmd
@@ -162,7 +170,7 @@ func (o restoreOptions) input() (in activities.RestoreInput, err error) {
 		return in, usage(fmt.Errorf("%s and %s lie in one another", target, dest.Folder), "restore into another folder")
 	}
 	return activities.RestoreInput{Dest: dest.String(), Library: o.library, Snapshot: o.snapshot, Target: target,
-		Layout: activities.Layout(o.layout), Selection: o.selection, Overwrite: o.overwrite, GiveUp: o.giveUp}, nil
+		Layout: activities.Layout(o.layout), Selection: o.selection, Overwrite: o.overwrite, Sidecars: o.sidecars, GiveUp: o.giveUp}, nil
 }
 
 var roles = []photos.Role{photos.RoleOriginal, photos.RoleRAW, photos.RoleLive, photos.RoleEdited, photos.RoleEditedLive, photos.RolePoster,
@@ -197,6 +205,9 @@ func (a *app) printRestore(res activities.RestoreResult) {
 	a.printProblems("not restored", res.Problems, res.Count)
 	fmt.Fprintf(a.stdout, "%s %s files (%s) of snapshot %s, %s were there already, %s are not in the snapshot\n", verb, humanize.Comma(res.Files),
 		humanize.IBytes(uint64(res.Bytes)), res.Snapshot, humanize.Comma(res.Equal), humanize.Comma(res.Absent))
+	if res.Sidecars > 0 {
+		fmt.Fprintf(a.stdout, "%s sidecars are beside them\n", humanize.Comma(res.Sidecars))
+	}
 	if res.Renamed > 0 {
 		fmt.Fprintf(a.stdout, "%s of them have another name than in the library\n", humanize.Comma(res.Renamed))
 	}
