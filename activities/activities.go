@@ -52,6 +52,28 @@ type SourceSpec struct {
 	Path string `json:"path"`
 	Kind string `json:"kind,omitempty"` // "" to find out
 	Name string `json:"name,omitempty"` // of a folder
+
+	Handling Handling `json:"handling,omitempty"` // of a Photos library; "" is PhotosOnly
+}
+
+// Handling is what of a Photos library is backed up.
+type Handling string
+
+const (
+	PhotosOnly       Handling = "PhotosOnly"       // assets with what is known of them
+	LibraryOnly      Handling = "LibraryOnly"      // the bundle as a tree of files
+	PhotosAndLibrary Handling = "PhotosAndLibrary" // both, each file once
+)
+
+// Handlings are all that there are.
+var Handlings = []Handling{PhotosOnly, LibraryOnly, PhotosAndLibrary}
+
+// place is what a catalog remembers a library by that was backed up from
+// here. A library that turns out to be of another kind is at the same place.
+func (s SourceSpec) place() (string, error) {
+	s.Kind = ""
+	b, err := json.Marshal(s)
+	return string(b), err
 }
 
 // openRun is a run that this process has at hand: what its plan says, and the
@@ -66,6 +88,7 @@ type openRun struct {
 	lib    catalog.LibraryID
 	source photos.Source // nil in a restore or verify
 	store  objectstore.Store
+	found  int64         // assets that the scan has found, those left out among them
 	stop   chan struct{} // closed by StopRun
 	halt   sync.Once
 
@@ -94,6 +117,8 @@ type runDoc struct {
 	Started    time.Time            `json:"started"`
 	Parent     string               `json:"parent,omitempty"`
 	Warnings   []string             `json:"warnings,omitempty"`
+	Excluded   map[string]int64     `json:"excluded,omitempty"`   // assets left out, by label
+	MayShrink  bool                 `json:"may_shrink,omitempty"` // the user has said so
 	Accept     []string             `json:"accept,omitempty"`
 	GiveUp     time.Duration        `json:"give_up"`
 	Restore    *RestoreInput        `json:"restore,omitempty"`
@@ -137,6 +162,12 @@ func (a *Activities) openRun(ctx context.Context, r *openRun) error {
 	if r.doc.Restore == nil && r.doc.Verify == nil {
 		if r.source, err = a.OpenSource(ctx, r.doc.Source); err != nil {
 			return SourceEnd(err)
+		}
+		if err := r.guardSwap(ctx); err != nil {
+			return err
+		}
+		if err := a.guardEmptied(ctx, r); err != nil {
+			return err
 		}
 	}
 	// What this process opens, an earlier one has planned and begun.

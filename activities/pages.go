@@ -33,7 +33,12 @@ type BackupResult struct {
 		Deduplicated int64            `json:"deduplicated"`
 		Kept         int64            `json:"kept"`
 		Absent       map[string]int64 `json:"absent"`
+
+		ByRole map[string]RoleTotals `json:"by_role"` // of the snapshot
 	} `json:"resources"`
+	// Excluded are assets left out by label, each once; they are not in Assets.
+	Excluded map[string]int64 `json:"excluded,omitempty"`
+
 	Bytes struct {
 		Source int64 `json:"source"` // content of the snapshot
 		Sent   int64 `json:"sent"`
@@ -43,9 +48,18 @@ type BackupResult struct {
 	PeakRSS  int64    `json:"peak_rss_bytes"`
 	Resumed  bool     `json:"resumed"`
 	Accepted []string `json:"accepted,omitempty"`
+	Handling Handling `json:"handling,omitempty"` // "" is PhotosOnly
 
 	Warnings []string  `json:"warnings,omitempty"`
 	Problems []Problem `json:"problems,omitempty"` // the first of them
+}
+
+// RoleTotals counts the resources of a snapshot in one role: each is stored
+// or absent.
+type RoleTotals struct {
+	Stored int64            `json:"stored"` // those that are kept among them
+	Kept   int64            `json:"kept"`
+	Absent map[string]int64 `json:"absent"`
 }
 
 // Holes reports whether something that should be in the snapshot is not.
@@ -166,6 +180,13 @@ func (a *Activities) commitHead(ctx context.Context, r *openRun) (res BackupResu
 	if err := putSame(ctx, r.store, manifest.HeadKey(head.Library.ID, head.ID), body, "application/json"); err != nil {
 		return res, err
 	}
+	place, err := r.doc.Source.place()
+	if err != nil {
+		return res, err
+	}
+	if err := a.Catalog.SetPlace(ctx, r.repo, place, r.lib); err != nil {
+		return res, err
+	}
 	res = r.result(totals, figures, a.Now())
 	if err := a.problems(ctx, r, &res); err != nil {
 		return res, err
@@ -188,7 +209,7 @@ func (a *Activities) head(r *openRun, t catalog.Totals, pages []manifest.PageRef
 		Host:    a.Host, Run: r.doc.Run, Time: r.doc.Time, ScannedAt: r.doc.ScannedAt, Parent: r.doc.Parent, Pages: pages,
 		Totals: manifest.Totals{Assets: t.Assets, Orphans: t.Orphans, Resources: t.Resources, Stored: t.StoredResources,
 			Kept: t.Kept, Bytes: t.Bytes, Incomplete: t.Incomplete + t.Failed},
-		Reasons: t.Absent, Accepted: r.doc.Accept, Warnings: r.doc.Warnings,
+		Reasons: t.Absent, Accepted: r.doc.Accept, Excluded: r.doc.Excluded, Warnings: r.doc.Warnings,
 	}
 }
 
@@ -251,10 +272,15 @@ func (a *Activities) interimHead(ctx context.Context, r *openRun, n int) error {
 
 func (r *openRun) result(t catalog.Totals, f catalog.PlanFigures, now time.Time) BackupResult {
 	res := BackupResult{Snapshot: r.doc.snapshotID(), Library: r.doc.Library.ID, Run: r.doc.Run, ScannedAt: r.doc.ScannedAt,
-		Orphans: t.Orphans, Duration: now.Sub(r.doc.Started).Seconds(), PeakRSS: PeakBytes(), Accepted: r.doc.Accept, Warnings: r.doc.Warnings}
+		Orphans: t.Orphans, Duration: now.Sub(r.doc.Started).Seconds(), PeakRSS: PeakBytes(), Accepted: r.doc.Accept, Handling: r.doc.Source.Handling,
+		Excluded: r.doc.Excluded, Warnings: r.doc.Warnings}
 	res.Assets.Total, res.Assets.Stored, res.Assets.Unchanged = t.Assets, t.Stored, t.Unchanged
 	res.Assets.Incomplete, res.Assets.Failed = t.Incomplete, t.Failed
 	res.Resources.Stored, res.Resources.Deduplicated, res.Resources.Kept, res.Resources.Absent = f.Fresh, f.Known, t.Kept, t.Absent
+	res.Resources.ByRole = make(map[string]RoleTotals, len(t.Roles))
+	for role, tally := range t.Roles {
+		res.Resources.ByRole[role] = RoleTotals(tally)
+	}
 	res.Bytes.Source, res.Bytes.Sent, res.Bytes.Stored = t.Bytes, f.Sent, f.Bytes
 	return res
 }

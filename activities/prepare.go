@@ -13,17 +13,23 @@ import (
 
 	"lightfast/catalog"
 	"lightfast/internal/exit"
+	"lightfast/manifest"
 	"lightfast/photos"
 )
 
 // BackupInput is what a backup was asked to do. It holds no secret: it is
 // kept in Temporal's history.
 type BackupInput struct {
-	Source SourceSpec    `json:"source"`
-	Dest   string        `json:"dest"`
-	Init   bool          `json:"init,omitempty"`   // make a second repository for a library
-	Accept []string      `json:"accept,omitempty"` // reasons that are no hole
-	GiveUp time.Duration `json:"give_up"`          // how long to wait for a store that went away
+	Source  SourceSpec    `json:"source"`
+	Dest    string        `json:"dest"`
+	Init    bool          `json:"init,omitempty"`    // make a second repository for a library
+	Accept  []string      `json:"accept,omitempty"`  // reasons that are no hole
+	Exclude []string      `json:"exclude,omitempty"` // labels of assets to leave out
+	GiveUp  time.Duration `json:"give_up"`           // how long to wait for a store that went away
+
+	// What the user knows of a library that is not what it was.
+	AcceptShrink   bool `json:"accept_shrink,omitempty"`
+	AcceptIdentity bool `json:"accept_identity,omitempty"`
 
 	// Interim is the time between interim heads; 0 for the usual.
 	Interim time.Duration `json:"interim,omitempty"`
@@ -58,7 +64,8 @@ func ofStep(ctx context.Context, err error) error {
 }
 
 func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInput) (p Prepared, err error) {
-	r := &openRun{doc: runDoc{Source: in.Source, Dest: in.Dest, Accept: in.Accept, GiveUp: in.GiveUp, Started: a.Now()}}
+	r := &openRun{doc: runDoc{Source: in.Source, Dest: in.Dest, Accept: in.Accept, GiveUp: in.GiveUp, Started: a.Now(),
+		Excluded: exclusions(in.Exclude), MayShrink: in.AcceptShrink}}
 	if r.source, err = a.OpenSource(ctx, in.Source); err != nil {
 		return p, SourceEnd(err)
 	}
@@ -73,7 +80,7 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 	if err = a.openRepository(ctx, r, in); err != nil {
 		return p, err
 	}
-	lib, err := a.Catalog.Library(ctx, r.repo, r.doc.Library.ID, in.Source.Path)
+	lib, err := a.Catalog.Library(ctx, r.repo, r.doc.Library.ID, r.doc.Library.Name)
 	if err != nil {
 		return p, err
 	}
@@ -82,13 +89,13 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 	if err != nil {
 		return p, err
 	}
-	if !resumed {
-		if err = a.learnParent(ctx, r, lib); err != nil {
-			return p, err
-		}
-		if err = a.plan(ctx, workflow, r); err != nil {
-			return p, err
-		}
+	if resumed {
+		err = a.guardEmptied(ctx, r)
+	} else {
+		err = a.planAnew(ctx, workflow, r, lib, in)
+	}
+	if err != nil {
+		return p, err
 	}
 	if err = a.showTotals(ctx, r); err != nil {
 		return p, err
@@ -98,7 +105,7 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 }
 
 // goOn takes up the plan that this workflow made for the same library and
-// repository, if it was not finished.
+// repository, with the same exclusions and handling, if it was not finished.
 func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (bool, error) {
 	last, err := a.Catalog.LastRun(ctx, workflow)
 	if errors.Is(err, catalog.ErrNoPlan) {
@@ -107,10 +114,11 @@ func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (boo
 		return false, err
 	}
 	_, doc, err := a.runRow(ctx, last.Epoch)
-	if err != nil || last.State != catalog.AtWork || last.Library != r.lib || doc.Repository != r.doc.Repository {
+	if err != nil || last.State != catalog.AtWork || last.Library != r.lib || doc.Repository != r.doc.Repository || !sameLabels(doc.Excluded, r.doc.Excluded) ||
+		doc.Source.Handling != r.doc.Source.Handling {
 		return false, err
 	}
-	doc.Accept, doc.GiveUp = r.doc.Accept, r.doc.GiveUp // as asked for now
+	doc.Accept, doc.MayShrink, doc.GiveUp = r.doc.Accept, r.doc.MayShrink, r.doc.GiveUp // as asked for now
 	r.epoch, r.doc = last.Epoch, doc
 	b, err := json.Marshal(doc)
 	if err != nil {
@@ -119,11 +127,26 @@ func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (boo
 	return true, a.Catalog.SetRun(ctx, r.epoch, catalog.AtWork, b)
 }
 
-// plan scans. Run id and time of the head are drawn here and kept, so that
-// whoever repeats the head's PUT sends the same bytes.
-func (a *Activities) plan(ctx context.Context, workflow string, r *openRun) (err error) {
+// planAnew makes a plan, unless the library is not what it was.
+func (a *Activities) planAnew(ctx context.Context, workflow string, r *openRun, lib catalog.Library, in BackupInput) error {
+	if !in.AcceptIdentity {
+		if err := a.guardIdentity(ctx, r); err != nil {
+			return err
+		}
+	}
+	last, err := a.learnParent(ctx, r, lib)
+	if err != nil {
+		return err
+	}
+	return a.plan(ctx, workflow, r, last)
+}
+
+// plan scans. A run that the guard refuses is never AtWork: nothing goes on with
+// it, and the next one scans again. Run id and time of the head are drawn here
+// and kept, so that whoever repeats the head's PUT sends the same bytes.
+func (a *Activities) plan(ctx context.Context, workflow string, r *openRun, last manifest.Head) (err error) {
 	now := a.Now().UTC()
-	r.doc.Run, r.doc.Time, r.doc.ScannedAt = newRunID(), now.Truncate(time.Second), now
+	r.doc.Run, r.doc.Time, r.doc.ScannedAt = newRunID(), headTime(now, last.Time), now
 	if err := a.Catalog.Own(ctx, r.lib, workflow); err != nil {
 		return err
 	}
@@ -137,11 +160,27 @@ func (a *Activities) plan(ctx context.Context, workflow string, r *openRun) (err
 	if err := a.scanLibrary(ctx, r); err != nil {
 		return SourceEnd(err)
 	}
+	if !r.doc.MayShrink {
+		if err := guardShrink(last, r.found); err != nil {
+			return err
+		}
+	}
 	r.doc.Warnings = r.source.Warnings()
 	if doc, err = json.Marshal(r.doc); err != nil {
 		return err
 	}
 	return a.Catalog.SetRun(ctx, r.epoch, catalog.AtWork, doc)
+}
+
+// headTime is the time by which a snapshot is called, in seconds: later than
+// that of the last one, so that the newest by name is the newest, also of two
+// in a second or after a clock was set back.
+func headTime(now, last time.Time) time.Time {
+	t := now.Truncate(time.Second)
+	if !t.After(last) {
+		t = last.Add(time.Second)
+	}
+	return t
 }
 
 func (a *Activities) showTotals(ctx context.Context, r *openRun) error {

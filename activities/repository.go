@@ -159,12 +159,17 @@ func putSame(ctx context.Context, s objectstore.Store, key string, body []byte, 
 
 // learnParent makes a catalog that is behind learn the newest snapshot of a
 // library from the repository: after the state directory was lost or rolled
-// back, what is stored must neither be sent again nor be forgotten.
-func (a *Activities) learnParent(ctx context.Context, r *openRun, lib catalog.Library) error {
+// back, what is stored must neither be sent again nor be forgotten. It returns
+// the head of that snapshot, without an ID if there is none.
+func (a *Activities) learnParent(ctx context.Context, r *openRun, lib catalog.Library) (manifest.Head, error) {
 	head, ok, err := a.newestHead(ctx, r.store, r.doc.Library.ID)
-	if err != nil || !ok || head.ID <= lib.Snapshot { // ids begin with the time
-		return RepositoryEnd(r.doc.Dest, err)
+	if err == nil && ok && head.ID > lib.Snapshot { // ids begin with the time
+		err = a.learn(ctx, r, head)
 	}
+	return head, RepositoryEnd(r.doc.Dest, err)
+}
+
+func (a *Activities) learn(ctx context.Context, r *openRun, head manifest.Head) error {
 	a.Log.Info("learning a snapshot that this host does not know", "snapshot", head.ID)
 	run, err := a.Catalog.StartRun(ctx, catalog.Run{Library: r.lib, Workflow: "learn/" + head.ID, Doc: []byte("{}")})
 	if err != nil {
@@ -181,7 +186,7 @@ func (a *Activities) learnParent(ctx context.Context, r *openRun, lib catalog.Li
 			// What it lists is read again: that must not wait for a repair.
 			a.Log.Warn("a page is damaged", "page", ref.SHA256, "err", err)
 		} else if err != nil {
-			return RepositoryEnd(r.doc.Dest, err)
+			return err
 		}
 	}
 	if err := scan.Flush(ctx); err != nil {
@@ -206,14 +211,11 @@ func (a *Activities) learnPage(ctx context.Context, r *openRun, scan *catalog.Sc
 				blobs = append(blobs, blobOf(res))
 			}
 		}
-		known, err := scan.Known(ctx, asset.ID)
-		if err != nil {
-			return err
-		}
 		// What the source showed then is not in a page: an empty document
 		// makes the next scan compare and keep.
-		if err := scan.Put(ctx, catalog.Scanned{Known: known, Name: asset.ID, Added: asset.Added, Orphan: asset.Orphan,
-			Doc: []byte("{}"), Digest: []byte{}, Row: line, Figures: figures(asset), State: catalog.Done, Blobs: blobs}); err != nil {
+		found := catalog.Scanned{Added: asset.Added, Orphan: asset.Orphan,
+			Doc: []byte("{}"), Digest: []byte{}, Row: line, Figures: figures(asset), State: catalog.Done, Blobs: blobs}
+		if err := scan.Put(ctx, asset.ID, func(catalog.Known) (catalog.Scanned, error) { return found, nil }); err != nil {
 			return err
 		}
 	}

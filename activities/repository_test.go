@@ -2,14 +2,18 @@ package activities_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lightfast/activities"
 	"lightfast/internal/exit"
@@ -110,6 +114,22 @@ func TestARepeatedHeadIsTheSame(t *testing.T) {
 	}
 }
 
+func TestALaterSnapshotIsLaterByName(t *testing.T) {
+	lib := newMemory()
+	lib.put("a.jpg", photos.RoleOriginal, noise(1, 1000))
+	h := newHost(t, lib, t.TempDir())
+	last := ""
+	for _, step := range []time.Duration{0, 0, 300 * time.Millisecond, -48 * time.Hour, time.Minute} { // of a clock that somebody sets
+		now := h.now.Add(step)
+		h.now = now
+		res := h.backup()
+		if res.Snapshot[:16] <= last {
+			t.Errorf("after %s the snapshot is %s, the last one was of %s", step, res.Snapshot, last)
+		}
+		last, h.now = res.Snapshot[:16], now
+	}
+}
+
 // A host without its state directory, or with an old copy of it, must neither
 // send again nor forget what is stored.
 func TestAHostLearnsWhatTheRepositoryHas(t *testing.T) {
@@ -139,6 +159,137 @@ func TestAHostLearnsWhatTheRepositoryHas(t *testing.T) {
 	}
 	old.holds("a.jpg", a)
 	old.holds("b.jpg", b)
+}
+
+// pictures puts n files into a library that may have some already.
+func (m *memory) pictures(n int) *memory {
+	for i := range n {
+		name := fmt.Sprintf("%03d.jpg", i)
+		if m.files[name] == nil {
+			m.put(name, photos.RoleOriginal, noise(uint64(i), 100))
+		}
+	}
+	return m
+}
+
+func TestARefusedLibraryLeavesNothingBehind(t *testing.T) {
+	there := t.TempDir()
+	lib := newMemory().pictures(20)
+	h := newHost(t, lib, there)
+	h.backup()
+	whole := maps.Clone(lib.files)
+	lib.put("000.jpg", photos.RoleOriginal, noise(100, 500)) // a change that the refused scan has seen
+	changed := lib.files["000.jpg"]
+	for i := 1; i < 8; i++ {
+		delete(lib.files, fmt.Sprintf("%03d.jpg", i))
+	}
+	sent := len(h.store.puts)
+	for _, on := range []*host{h, h, newHost(t, lib, there)} { // the last one knows nothing but the repository
+		on.now = h.now.Add(time.Hour)
+		_, err := call[activities.Prepared](on, on.PrepareRun, on.input)
+		exits(t, err, exit.Source)
+	}
+	if len(h.store.puts) != sent {
+		t.Errorf("a refused run has put %q", h.store.puts[sent:])
+	}
+	maps.Copy(lib.files, whole)
+	lib.files["000.jpg"] = changed
+	p := h.prepare()
+	if p.Resumed {
+		t.Error("what a refused run has begun was gone on with")
+	}
+	h.workOff(p)
+	if res := h.finish(p); res.Assets.Unchanged != 19 || res.Assets.Stored != 1 || res.Bytes.Sent != 500 {
+		t.Errorf("back again: %+v, %+v", res.Assets, res.Bytes)
+	}
+}
+
+// A run that goes on, after a cancel or in another process, may find the mount
+// point without the disk.
+func TestAnEmptiedFolderEndsTheRunAndKeepsItsPlan(t *testing.T) {
+	lib := newMemory().pictures(20)
+	h := newHost(t, lib, t.TempDir())
+	p := h.prepare()
+	if _, err := h.storeAsset(h.only(p)); err != nil {
+		t.Fatal(err)
+	}
+	todo := h.only(p)
+	whole := maps.Clone(lib.files)
+	clear(lib.files)
+	_, err := call[activities.Prepared](h, h.PrepareRun, h.input)
+	exits(t, err, exit.Source)
+	activities.Close(h.Activities) // the next process has nothing open
+	_, err = h.storeAsset(todo)
+	exits(t, err, exit.Source)
+	maps.Copy(lib.files, whole)
+	again := h.prepare()
+	if !again.Resumed || again.Epoch != p.Epoch {
+		t.Errorf("first %+v, mounted again %+v", p, again)
+	}
+	h.workOff(again)
+	if res := h.finish(again); res.Assets.Stored != 20 {
+		t.Errorf("result %+v", res.Assets)
+	}
+
+	lib.put("new.jpg", photos.RoleOriginal, noise(99, 100))
+	h.prepare()
+	clear(lib.files)
+	h.input.AcceptShrink = true
+	if p := h.prepare(); !p.Resumed {
+		t.Errorf("accepted: %+v", p)
+	}
+}
+
+// stranger is a library that says it is another one.
+type stranger struct{ *memory }
+
+func (stranger) Identity(context.Context) (photos.Identity, error) {
+	return photos.Identity{ID: "OTHER", Kind: "photos", Name: "Library"}, nil
+}
+
+func TestAPlanIsNotWorkedOffInAnotherLibrary(t *testing.T) {
+	lib := newMemory().pictures(2)
+	h := newHost(t, lib, t.TempDir())
+	p := h.prepare()
+	todo := h.only(p)
+	open := h.OpenSource
+	h.OpenSource = func(context.Context, activities.SourceSpec) (photos.Source, error) { return stranger{lib}, nil }
+	activities.Close(h.Activities) // the next process has nothing open
+	_, err := h.storeAsset(todo)
+	exits(t, err, exit.Source)
+	h.OpenSource = open
+	h.workOff(p)
+	if res := h.finish(p); res.Assets.Stored != 2 {
+		t.Errorf("put back: %+v", res.Assets)
+	}
+}
+
+func TestAnInterimHeadIsNoMeasure(t *testing.T) {
+	there := t.TempDir()
+	h := newHost(t, newMemory().pictures(20), there)
+	p := h.prepare()
+	if _, err := call[any](h, h.InterimHead, activities.InterimInput{Epoch: p.Epoch, N: 1}); err != nil {
+		t.Fatal(err)
+	}
+	fresh := newHost(t, newMemory().pictures(5), there)
+	fresh.now = h.now
+	if res := fresh.backup(); res.Assets.Total != 5 {
+		t.Errorf("result %+v", res.Assets)
+	}
+}
+
+func TestAPlanWithOtherExclusionsIsMadeAnew(t *testing.T) {
+	h := newHost(t, newMemory().pictures(2), t.TempDir())
+	first := h.prepare()
+	h.input.Exclude = []string{"hidden", "trashed"}
+	second := h.prepare()
+	if second.Resumed || second.Epoch == first.Epoch {
+		t.Errorf("first %+v, then %+v", first, second)
+	}
+	h.input.Exclude = []string{"trashed", "hidden"}
+	if third := h.prepare(); !third.Resumed {
+		t.Errorf("the same exclusions: %+v, then %+v", second, third)
+	}
 }
 
 func TestADamagedHeadHidesNoOlderOne(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"lightfast/catalog"
@@ -184,19 +183,13 @@ func unchanged(old *manifest.Resource, r photos.Resource) bool {
 
 // figures sums a row for the catalog.
 func figures(a manifest.Asset) catalog.Figures {
-	f := catalog.Figures{Resources: len(a.Resources)}
-	var absent []string
+	var f catalog.Figures
 	for _, r := range a.Resources {
-		switch {
-		case !r.Stored():
-			absent = append(absent, r.Reason)
-			continue
-		case r.Since != "":
-			f.Kept++
+		if r.Stored() {
+			f.Stored(r.Role, r.Size, r.Since != "")
+		} else {
+			f.Absent(r.Role, r.Reason)
 		}
-		f.Stored++
-		f.Bytes += r.Size
 	}
-	f.Absent = strings.Join(absent, ",")
 	return f
 }

@@ -20,9 +20,8 @@ const smallAsset = 8 << 20
 // scanner writes what a source shows into the catalog, and plans the assets
 // that have something to store.
 type scanner struct {
-	scan *catalog.Scan
-	c    *catalog.Catalog
-	now  time.Time
+	c   *catalog.Catalog
+	now time.Time
 }
 
 // scanLibrary streams the library of a run into the catalog.
@@ -33,14 +32,21 @@ func (a *Activities) scanLibrary(ctx context.Context, r *openRun) error {
 		return err
 	}
 	defer scan.Close()
-	s := scanner{scan: scan, c: a.Catalog, now: r.doc.ScannedAt}
+	s := scanner{c: a.Catalog, now: r.doc.ScannedAt}
 	n := int64(0)
-	for asset, err := range r.source.Scan(ctx) {
+	// The next assets are read while these are judged and written.
+	for asset, err := range r.sift(ahead(r.source.Scan(ctx))) {
 		if err != nil {
 			return fmt.Errorf("scan: %w", err)
 		}
-		if err := s.see(ctx, asset); err != nil {
-			return fmt.Errorf("scan %s: %w", asset.ID, err)
+		err = scan.Put(ctx, string(asset.ID), func(known catalog.Known) (found catalog.Scanned, err error) {
+			if found, err = s.judge(ctx, asset, known); err != nil {
+				err = fmt.Errorf("scan %s: %w", asset.ID, err)
+			}
+			return found, err
+		})
+		if err != nil {
+			return err
 		}
 		n++
 		a.Progress.scanned(n)
@@ -48,40 +54,35 @@ func (a *Activities) scanLibrary(ctx context.Context, r *openRun) error {
 	return scan.Flush(ctx)
 }
 
-// see compares an asset with what the catalog has of it. One in which nothing
-// changed costs a look-up and a small update.
-func (s *scanner) see(ctx context.Context, asset photos.Asset) error {
+// judge compares an asset with what the catalog has of it. One in which
+// nothing changed costs its share of a look-up and of a small update.
+func (s *scanner) judge(ctx context.Context, asset photos.Asset, known catalog.Known) (found catalog.Scanned, err error) {
 	doc, err := json.Marshal(asset)
 	if err != nil {
-		return err
+		return found, err
 	}
 	sum := sha256.Sum256(doc)
 	digest := sum[:16]
-	known, err := s.scan.Known(ctx, string(asset.ID))
-	if err != nil {
-		return err
-	}
-	entry := catalog.Scanned{Known: known, Name: string(asset.ID), Added: asset.Added, Orphan: asset.Orphan}
 	if known.Asset != 0 && known.State == catalog.Done && bytes.Equal(known.Digest, digest) {
-		return s.scan.Put(ctx, entry)
+		return found, nil
 	}
 	old, mediaChanged, err := s.before(ctx, known, asset)
 	if err != nil {
-		return err
+		return found, err
 	}
 	r, err := row{asset: asset, old: old, now: s.now}.build()
 	if err != nil {
-		return err
+		return found, err
 	}
-	if entry.Row, err = manifest.EncodeAsset(r); err != nil {
-		return err
+	found = catalog.Scanned{Added: asset.Added, Orphan: asset.Orphan, Doc: doc, Digest: digest, Figures: figures(r), State: catalog.Done}
+	if found.Row, err = manifest.EncodeAsset(r); err != nil {
+		return found, err
 	}
-	entry.Doc, entry.Digest, entry.Figures, entry.State = doc, digest, figures(r), catalog.Done
 	if size, must := toRead(asset, old, mediaChanged || known.State == catalog.Failed); must {
-		entry.State = catalog.ToDo
-		entry.Plan = planItem(asset, size)
+		found.State = catalog.ToDo
+		found.Plan = planItem(asset, size)
 	}
-	return s.scan.Put(ctx, entry)
+	return found, nil
 }
 
 // before returns the row that the catalog has, and whether the media token

@@ -9,16 +9,6 @@ import (
 	"strings"
 )
 
-// Figures of an asset's row in a page, kept beside it so that totals are a
-// sum over small rows.
-type Figures struct {
-	Resources int
-	Stored    int    // with bytes in the repository, those in the page included
-	Kept      int    // stored, though absent or unreadable now
-	Bytes     int64  // of content stored
-	Absent    string // reasons of what is not stored, joined by commas
-}
-
 // Known is what the catalog has of an asset when a scan sees it again.
 type Known struct {
 	Asset  int64 // 0: never seen
@@ -26,15 +16,13 @@ type Known struct {
 	State  ItemState
 }
 
-// Scanned is one asset of a scan to be written.
+// Scanned is what a scan came to of one asset.
 type Scanned struct {
-	Known  Known // as read; Asset is 0 for a new one
-	Name   string
 	Added  int64
 	Orphan bool
 
-	// Doc and Row are nil for an asset in which nothing changed; then only
-	// Known counts.
+	// Doc and Row are nil for an asset in which nothing changed; then nothing
+	// else counts.
 	Doc, Digest, Row []byte
 	Figures          Figures
 	State            ItemState
@@ -51,16 +39,23 @@ type Scan struct {
 	repo    RepositoryID
 	library LibraryID
 	look    *sql.Stmt
-	batch   []Scanned
+	batch   []sighting
 }
 
-// scanBatch is how many assets share a transaction: long enough to be cheap,
-// short enough that other writers hardly wait.
+type sighting struct {
+	name  string // the id that the source gives
+	judge func(Known) (Scanned, error)
+	known Known
+	found Scanned
+}
+
+// scanBatch is how many assets share a look-up and a transaction: long enough
+// to be cheap, short enough that other writers hardly wait.
 const scanBatch = 500
 
 // NewScan begins to write a scan.
 func (c *Catalog) NewScan(ctx context.Context, e Epoch, repo RepositoryID, l LibraryID) (*Scan, error) {
-	look, err := c.db.PrepareContext(ctx, `SELECT id, digest, state FROM asset WHERE library = ? AND name = ?`)
+	look, err := c.db.PrepareContext(ctx, `SELECT name, id, digest, state FROM asset WHERE library = ? AND name IN (?`+strings.Repeat(", ?", scanBatch-1)+`)`)
 	if err != nil {
 		return nil, err
 	}
@@ -70,23 +65,10 @@ func (c *Catalog) NewScan(ctx context.Context, e Epoch, repo RepositoryID, l Lib
 // Close ends the scan without writing what Flush has not written.
 func (s *Scan) Close() error { return s.look.Close() }
 
-// Known looks an asset up by the id that its source gives.
-func (s *Scan) Known(ctx context.Context, name string) (k Known, err error) {
-	if err := ctx.Err(); err != nil {
-		return Known{}, err
-	}
-	// The driver starts a goroutine for each query that can be canceled,
-	// which costs as much as the look-up.
-	err = s.look.QueryRowContext(context.WithoutCancel(ctx), s.library, name).Scan(&k.Asset, &k.Digest, &k.State)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Known{}, nil
-	}
-	return k, err
-}
-
-// Put writes an asset, at the latest with Flush.
-func (s *Scan) Put(ctx context.Context, a Scanned) error {
-	s.batch = append(s.batch, a)
+// Put takes an asset by the id that its source gives. At the latest with
+// Flush, judge is told what the catalog has of it, and what it says is written.
+func (s *Scan) Put(ctx context.Context, name string, judge func(Known) (Scanned, error)) error {
+	s.batch = append(s.batch, sighting{name: name, judge: judge})
 	if len(s.batch) < scanBatch {
 		return nil
 	}
@@ -94,23 +76,64 @@ func (s *Scan) Put(ctx context.Context, a Scanned) error {
 }
 
 // Flush writes what Put has gathered.
-func (s *Scan) Flush(ctx context.Context) error {
+func (s *Scan) Flush(ctx context.Context) (err error) {
 	if len(s.batch) == 0 {
 		return nil
 	}
-	err := s.c.write(ctx, func(tx *sql.Tx) error {
+	if err := s.lookUp(ctx); err != nil {
+		return err
+	}
+	for i := range s.batch {
+		g := &s.batch[i]
+		if g.found, err = g.judge(g.known); err != nil {
+			return err
+		}
+	}
+	err = s.c.write(ctx, func(tx *sql.Tx) error {
 		same := []int64{}
-		for _, a := range s.batch {
-			if a.Doc == nil {
-				same = append(same, a.Known.Asset)
-			} else if err := s.put(tx, a); err != nil {
+		for _, g := range s.batch {
+			if g.found.Doc == nil {
+				same = append(same, g.known.Asset)
+			} else if err := s.put(tx, g.name, g.known.Asset, g.found); err != nil {
 				return err
 			}
 		}
 		return s.seen(tx, same)
 	})
+	clear(s.batch)
 	s.batch = s.batch[:0]
 	return err
+}
+
+// lookUp asks for the whole batch at once: a query each would be most of what
+// a scan costs in which nothing changed.
+func (s *Scan) lookUp(ctx context.Context) error {
+	at := make(map[string]*Known, len(s.batch))
+	args := make([]any, 1, 1+scanBatch)
+	args[0] = s.library
+	for i := range s.batch {
+		at[s.batch[i].name] = &s.batch[i].known
+		args = append(args, s.batch[i].name)
+	}
+	for len(args) < cap(args) {
+		args = append(args, s.batch[0].name)
+	}
+	rows, err := s.look.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			name sql.RawBytes
+			k    Known
+		)
+		if err := rows.Scan(&name, &k.Asset, &k.Digest, &k.State); err != nil {
+			return err
+		}
+		*at[string(name)] = k
+	}
+	return rows.Err()
 }
 
 // seen marks assets in one statement: one each would be half the time of a
@@ -124,17 +147,19 @@ func (s *Scan) seen(tx *sql.Tx, assets []int64) error {
 	return err
 }
 
-func (s *Scan) put(tx *sql.Tx, a Scanned) error {
+func (s *Scan) put(tx *sql.Tx, name string, id int64, a Scanned) error {
 	for _, b := range a.Blobs {
 		if err := addBlob(tx, s.repo, b); err != nil {
 			return err
 		}
 	}
-	id := a.Known.Asset
 	if id == 0 {
-		if err := tx.QueryRow(`INSERT INTO asset (library, name, added, orphan, scan, digest, state, resources, stored, kept, bytes, absent)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, s.library, a.Name, a.Added, a.Orphan, s.epoch, a.Digest, a.State,
-			a.Figures.Resources, a.Figures.Stored, a.Figures.Kept, a.Figures.Bytes, a.Figures.Absent).Scan(&id); err != nil {
+		res, err := tx.Exec(`INSERT INTO asset (library, name, added, orphan, scan, digest, state, bytes, roles)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, s.library, name, a.Added, a.Orphan, s.epoch, a.Digest, a.State, a.Figures.Bytes, a.Figures.Roles)
+		if err == nil {
+			id, err = res.LastInsertId()
+		}
+		if err != nil {
 			return err
 		}
 	} else {
@@ -158,8 +183,7 @@ func (s *Scan) put(tx *sql.Tx, a Scanned) error {
 }
 
 func setFigures(tx *sql.Tx, asset int64, state ItemState, f Figures) error {
-	_, err := tx.Exec(`UPDATE asset SET state = ?, resources = ?, stored = ?, kept = ?, bytes = ?, absent = ? WHERE id = ?`,
-		state, f.Resources, f.Stored, f.Kept, f.Bytes, f.Absent, asset)
+	_, err := tx.Exec(`UPDATE asset SET state = ?, bytes = ?, roles = ? WHERE id = ?`, state, f.Bytes, f.Roles, asset)
 	return err
 }
 
@@ -231,72 +255,4 @@ func (c *Catalog) Rows(ctx context.Context, e Epoch, l LibraryID) iter.Seq2[Row,
 type Row struct {
 	Name string
 	Line []byte
-}
-
-// Totals of a snapshot.
-type Totals struct {
-	Assets, Orphans int64
-	Stored          int64 // assets that this run stored whole
-	Unchanged       int64
-	Incomplete      int64 // assets with a hole
-	Failed          int64
-	Resources       int64
-	StoredResources int64
-	Kept            int64
-	Bytes           int64
-	Absent          map[string]int64 // resources by reason
-}
-
-// Totals sums what the scan of e saw. hole says which reasons make an asset
-// incomplete.
-func (c *Catalog) Totals(ctx context.Context, e Epoch, l LibraryID, hole func(reason string) bool) (Totals, error) {
-	t := Totals{Absent: map[string]int64{}}
-	rows, err := c.db.QueryContext(ctx, `SELECT a.orphan, a.state, p.item IS NOT NULL, a.absent, count(*), sum(a.resources), sum(a.stored), sum(a.kept), sum(a.bytes)
-		FROM asset a LEFT JOIN plan p ON p.epoch = ? AND p.item = a.id
-		WHERE a.library = ? AND a.scan = ? GROUP BY 1, 2, 3, 4`, e, l, e)
-	if err != nil {
-		return t, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var orphan, planned bool
-		var state ItemState
-		var absent string
-		var n, resources, stored, kept, bytes int64
-		if err := rows.Scan(&orphan, &state, &planned, &absent, &n, &resources, &stored, &kept, &bytes); err != nil {
-			return t, err
-		}
-		t.Resources += resources
-		t.StoredResources += stored
-		t.Kept += kept
-		t.Bytes += bytes
-		incomplete := false
-		for reason := range splitReasons(absent) {
-			t.Absent[reason] += n
-			incomplete = incomplete || hole(reason)
-		}
-		if orphan {
-			t.Orphans += n
-			continue
-		}
-		t.Assets += n
-		switch {
-		case state == Failed:
-			t.Failed += n
-		case incomplete:
-			t.Incomplete += n
-		case planned:
-			t.Stored += n
-		default:
-			t.Unchanged += n
-		}
-	}
-	return t, rows.Err()
-}
-
-func splitReasons(s string) iter.Seq[string] {
-	if s == "" {
-		return func(func(string) bool) {}
-	}
-	return strings.SplitSeq(s, ",")
 }

@@ -29,6 +29,7 @@ var migrations embed.FS
 
 // Catalog is safe for many goroutines.
 type Catalog struct {
+	path   string
 	db     *sql.DB
 	writes chan *write
 	done   sync.WaitGroup
@@ -68,7 +69,7 @@ func open(ctx context.Context, path string) (*Catalog, error) {
 	if err := migrate(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", path, err), db.Close())
 	}
-	c := &Catalog{db: db, writes: make(chan *write), closed: make(chan struct{})}
+	c := &Catalog{path: path, db: db, writes: make(chan *write), closed: make(chan struct{})}
 	c.done.Go(c.committer)
 	return c, nil
 }
@@ -200,9 +201,5 @@ func (c *Catalog) transact(group []*write) error {
 	return tx.Commit()
 }
 
-// Sync makes everything committed so far survive a power cut: SQLite in WAL
-// mode with synchronous=NORMAL syncs at a checkpoint.
-func (c *Catalog) Sync(ctx context.Context) error {
-	var busy, log, done int
-	return c.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &done)
-}
+// Sync makes everything committed so far survive a power cut.
+func (c *Catalog) Sync(context.Context) error { return sqlite.Sync(c.path) }

@@ -27,21 +27,43 @@ type Library struct {
 	ID         LibraryID
 	Repository RepositoryID
 	Key        string // the identity that the source gives
-	Source     string
+	Name       string // for people
 	Workflow   string
 	Snapshot   string // newest that this host knows, "" for none
 }
 
 // Library returns the row of a library in a repository, made if needed, and
-// notes where it was seen.
-func (c *Catalog) Library(ctx context.Context, repo RepositoryID, key, source string) (l Library, err error) {
-	l = Library{Repository: repo, Key: key, Source: source}
+// notes what it is called now.
+func (c *Catalog) Library(ctx context.Context, repo RepositoryID, key, name string) (l Library, err error) {
+	l = Library{Repository: repo, Key: key, Name: name}
 	err = c.write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRow(`INSERT INTO library (repository, key, source) VALUES (?, ?, ?)
-			ON CONFLICT (repository, key) DO UPDATE SET source = excluded.source
-			RETURNING id, workflow, snapshot`, repo, key, source).Scan(&l.ID, &l.Workflow, &l.Snapshot)
+		return tx.QueryRow(`INSERT INTO library (repository, key, name) VALUES (?, ?, ?)
+			ON CONFLICT (repository, key) DO UPDATE SET name = excluded.name
+			RETURNING id, workflow, snapshot`, repo, key, name).Scan(&l.ID, &l.Workflow, &l.Snapshot)
 	})
 	return l, err
+}
+
+// LibraryAt returns the library that was last backed up from a source to a
+// repository, with ID 0 if none was.
+func (c *Catalog) LibraryAt(ctx context.Context, repo RepositoryID, source string) (l Library, err error) {
+	l.Repository = repo
+	err = c.db.QueryRowContext(ctx, `SELECT l.id, l.key, l.name, l.workflow, l.snapshot
+		FROM place p JOIN library l ON l.id = p.library WHERE p.repository = ? AND p.source = ?`, repo, source).
+		Scan(&l.ID, &l.Key, &l.Name, &l.Workflow, &l.Snapshot)
+	if errors.Is(err, sql.ErrNoRows) {
+		return l, nil
+	}
+	return l, err
+}
+
+// SetPlace notes that a library was backed up from a source.
+func (c *Catalog) SetPlace(ctx context.Context, repo RepositoryID, source string, l LibraryID) error {
+	return c.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO place (repository, source, library) VALUES (?, ?, ?)
+			ON CONFLICT (repository, source) DO UPDATE SET library = excluded.library`, repo, source, l)
+		return err
+	})
 }
 
 // Elsewhere returns the destinations of other repositories that hold a

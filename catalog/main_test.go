@@ -80,15 +80,14 @@ func newLibrary(t testing.TB) library {
 }
 
 // run starts a run and scans assets into it.
-func (l library) run(t testing.TB, assets ...catalog.Scanned) catalog.Epoch {
+func (l library) run(t testing.TB, assets ...scanned) catalog.Epoch {
 	t.Helper()
 	ctx := t.Context()
 	e := must(l.StartRun(ctx, catalog.Run{Library: l.id, Workflow: "backup/x", Doc: []byte("{}")}))
 	scan := must(l.NewScan(ctx, e, l.repo, l.id))
 	defer scan.Close()
 	for _, a := range assets {
-		a.Known = must(scan.Known(ctx, a.Name))
-		check(t, scan.Put(ctx, a))
+		check(t, scan.Put(ctx, a.name, func(catalog.Known) (catalog.Scanned, error) { return a.Scanned, nil }))
 	}
 	check(t, scan.Flush(ctx))
 	check(t, l.SetRun(ctx, e, catalog.AtWork, nil))
@@ -103,12 +102,18 @@ func (l library) next(t testing.TB, e catalog.Epoch, lane string, n int, busy ..
 	return names, items
 }
 
+// scanned is what a scan says of the asset of that name.
+type scanned struct {
+	name string
+	catalog.Scanned
+}
+
 // asset is one that a scan has never seen before, planned if it is not nil.
-func asset(name string, plan *catalog.Item) catalog.Scanned {
+func asset(name string, plan *catalog.Item) scanned {
 	if plan != nil {
 		plan.Name = name
 	}
-	return catalog.Scanned{Name: name, Doc: []byte("doc " + name), Digest: []byte(name), Row: []byte("row " + name), Plan: plan}
+	return scanned{name, catalog.Scanned{Doc: []byte("doc " + name), Digest: []byte(name), Row: []byte("row " + name), Plan: plan}}
 }
 
 func must[T any](v T, err error) T {

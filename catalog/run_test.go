@@ -97,13 +97,13 @@ func TestTheFirstToFinishAnAssetWins(t *testing.T) {
 
 func TestRowsAreThoseOfTheScanInOrderOfPages(t *testing.T) {
 	l := newLibrary(t)
-	at := func(name string, added int64) catalog.Scanned {
+	at := func(name string, added int64) scanned {
 		a := asset(name, nil)
 		a.Added = added
 		return a
 	}
 	l.run(t, at("gone", 1), at("b", 2))
-	unchanged := catalog.Scanned{Name: "b", Added: 2}
+	unchanged := scanned{name: "b"}
 	e := l.run(t, at("z", 1), at("a", 2), unchanged, at("none", 0))
 	var got []string
 	for r, err := range l.Rows(t.Context(), e, l.id) {
@@ -118,24 +118,28 @@ func TestRowsAreThoseOfTheScanInOrderOfPages(t *testing.T) {
 func TestTotalsAddUp(t *testing.T) {
 	l := newLibrary(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		var assets []catalog.Scanned
-		want := catalog.Totals{Absent: map[string]int64{}}
+		var assets []scanned
+		want := catalog.Totals{Absent: map[string]int64{}, Roles: map[string]catalog.Tally{}}
 		for i := range rapid.IntRange(0, 30).Draw(rt, "assets") {
 			a := asset(fmt.Sprint("asset ", i), nil)
 			a.Orphan = rapid.Bool().Draw(rt, "orphan")
 			a.State = catalog.ItemState(rapid.IntRange(int(catalog.Done), int(catalog.Failed)).Draw(rt, "state"))
-			a.Figures = catalog.Figures{Resources: 2, Stored: 1, Bytes: 10}
-			reason := rapid.SampledFrom([]string{"", "hole", "harmless", "harmless,hole"}).Draw(rt, "absent")
-			a.Figures.Absent = reason
+			incomplete := false
+			for range rapid.IntRange(0, 4).Draw(rt, "resources") {
+				role := rapid.SampledFrom([]string{"original", "live", "edited_live"}).Draw(rt, "role")
+				fate := rapid.SampledFrom([]string{"stored", "kept", "hole", "harmless"}).Draw(rt, "fate")
+				incomplete = incomplete || fate == "hole"
+				if fate == "stored" || fate == "kept" {
+					a.Figures.Stored(role, 10, fate == "kept")
+				} else {
+					a.Figures.Absent(role, fate)
+				}
+				addResource(&want, role, fate)
+			}
 			if rapid.Bool().Draw(rt, "planned") {
 				a.Plan = &catalog.Item{Lane: "small"}
 			}
 			assets = append(assets, a)
-			want.Resources, want.StoredResources, want.Bytes = want.Resources+2, want.StoredResources+1, want.Bytes+10
-			for _, r := range map[string][]string{"hole": {"hole"}, "harmless": {"harmless"}, "harmless,hole": {"harmless", "hole"}}[reason] {
-				want.Absent[r]++
-			}
-			incomplete := reason == "hole" || reason == "harmless,hole"
 			switch {
 			case a.Orphan:
 				want.Orphans++
@@ -165,6 +169,46 @@ func TestTotalsAddUp(t *testing.T) {
 	})
 }
 
+func addResource(t *catalog.Totals, role, fate string) {
+	of := t.Roles[role]
+	if of.Absent == nil {
+		of.Absent = map[string]int64{}
+	}
+	t.Resources++
+	if fate == "stored" || fate == "kept" {
+		of.Stored++
+		t.StoredResources++
+		t.Bytes += 10
+	} else {
+		of.Absent[fate]++
+		t.Absent[fate]++
+	}
+	if fate == "kept" {
+		of.Kept++
+		t.Kept++
+	}
+	t.Roles[role] = of
+}
+
+// What a stranger wrote into a page counts as one resource of one role.
+func TestOddWordsCountOnce(t *testing.T) {
+	l := newLibrary(t)
+	a := asset("a", nil)
+	a.Figures.Stored("a,b", 1, false)
+	a.Figures.Stored("c-d+", 1, true)
+	a.Figures.Absent("e", "f-g,h")
+	e := l.run(t, a)
+	got := must(l.Totals(t.Context(), e, l.id, func(string) bool { return false }))
+	want := map[string]catalog.Tally{
+		"a_b":  {Stored: 1, Absent: map[string]int64{}},
+		"c_d_": {Stored: 1, Kept: 1, Absent: map[string]int64{}},
+		"e":    {Absent: map[string]int64{"f_g_h": 1}},
+	}
+	if diff := cmp.Diff(want, got.Roles); diff != "" || got.Resources != 3 {
+		t.Errorf("%d resources\n%s", got.Resources, diff)
+	}
+}
+
 func TestElsewhereNamesRepositoriesWithASnapshot(t *testing.T) {
 	l := newLibrary(t)
 	e := l.run(t)
@@ -175,7 +219,29 @@ func TestElsewhereNamesRepositoriesWithASnapshot(t *testing.T) {
 	if got := must(l.Elsewhere(t.Context(), "lib")); !cmp.Equal(got, []string{"/there"}) {
 		t.Errorf("Elsewhere = %q, want /there", got)
 	}
-	if got := must(l.Library(t.Context(), l.repo, "lib", "/moved")); got.ID != l.id || got.Snapshot != "20260101T000000Z-1" {
+	if got := must(l.Library(t.Context(), l.repo, "lib", "Moved")); got.ID != l.id || got.Snapshot != "20260101T000000Z-1" {
 		t.Errorf("Library = %+v", got)
+	}
+}
+
+func TestAPlaceRemembersWhoWasThereLast(t *testing.T) {
+	l := newLibrary(t)
+	other := must(l.Library(t.Context(), l.repo, "other", "Other")).ID
+	if got := must(l.LibraryAt(t.Context(), l.repo, "here")); got.ID != 0 {
+		t.Errorf("before the first backup: %+v", got)
+	}
+	for _, id := range []catalog.LibraryID{l.id, other, l.id, other} {
+		check(t, l.SetPlace(t.Context(), l.repo, "here", id))
+		check(t, l.SetPlace(t.Context(), l.repo, "elsewhere", l.id))
+		if got := must(l.LibraryAt(t.Context(), l.repo, "here")); got.ID != id {
+			t.Errorf("LibraryAt = %+v, want library %d", got, id)
+		}
+	}
+	if got := must(l.LibraryAt(t.Context(), l.repo, "here")); got.Key != "other" || got.Name != "Other" {
+		t.Errorf("LibraryAt = %+v, want other", got)
+	}
+	second := must(l.Repository(t.Context(), "s", "/second"))
+	if got := must(l.LibraryAt(t.Context(), second, "here")); got.ID != 0 {
+		t.Errorf("in another repository: %+v", got)
 	}
 }

@@ -24,6 +24,7 @@ type Head struct {
 	Totals   Totals           `json:"totals"`
 	Reasons  map[string]int64 `json:"reasons,omitempty"`  // absent resources by reason
 	Accepted []string         `json:"accepted,omitempty"` // reasons that the user takes for no hole
+	Excluded map[string]int64 `json:"excluded,omitempty"` // assets left out on purpose, by label, each once; all labels asked for
 	Warnings []string         `json:"warnings,omitempty"` // of the scan, one line each
 
 	Extra Extra `json:"-"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,10 @@ import (
 
 type backupOptions struct {
 	source, sourceKind, name, to string
+	handling                     string
 	initRepo, noFollow, detach   bool
-	accept                       []string
+	accept, exclude              []string
+	acceptShrink, acceptIdentity bool
 	giveUp, interim              time.Duration
 }
 
@@ -34,6 +37,20 @@ func newBackupCmd(a *app) *cobra.Command {
 		Long: `Backup stores what is new or changed of one library and makes it a snapshot.
 Killed at any moment, the same command goes on where it stopped.
 
+Of a Photos library, --photos-handling says what is stored:
+  PhotosOnly        assets and what is known of them: files that one can
+                    import, but no library that Photos could open
+  LibraryOnly       the bundle as a tree of files, its databases as they were
+                    at one moment: restored, Photos can open it
+  PhotosAndLibrary  both, each file once
+
+All assets are backed up unless --exclude leaves some out, by these labels; they
+are counted, each once, and stay in the snapshots that have them:
+` + labelHelp() + `
+A library that has lost 30 % of its assets since its last snapshot (all of
+them, if it had fewer than ten), or that is another one than was last backed up
+from this path, is refused as suspicious until you say that this is meant.
+
 ` + exitCodes(),
 		Example: `  lightfast backup --source ~/Pictures/Photos\ Library.photoslibrary --to /Volumes/Backup/photos
   lightfast backup --source ~/Pictures/Scans --to 's3://photos/scans?endpoint=http://127.0.0.1:9000'`,
@@ -43,12 +60,16 @@ Killed at any moment, the same command goes on where it stopped.
 	f := cmd.Flags()
 	f.StringVar(&o.source, "source", "", "`PATH` of a Photos library or of a folder")
 	f.StringVar(&o.sourceKind, "source-kind", "", "`KIND` of the source if it is not what it looks like: photos or folder")
+	f.StringVar(&o.handling, "photos-handling", "", "`MODE` for a Photos library: PhotosOnly, LibraryOnly or PhotosAndLibrary (default: PhotosOnly)")
 	f.StringVar(&o.name, "name", "", "`NAME` of a folder as a library, so that it may move (default: its path)")
 	f.StringVar(&o.to, "to", "", "`DEST`: s3://BUCKET/PREFIX?endpoint=URL, or a folder")
 	f.BoolVar(&o.initRepo, "init", false, "begin another repository for a library that has one elsewhere")
 	f.BoolVar(&o.noFollow, "no-follow", false, "after going on with an older run, do not start one that sees what is new since")
 	f.BoolVar(&o.detach, "detach", false, "return when the run is durable; it goes on in the background")
 	f.StringSliceVar(&o.accept, "accept", nil, "`REASONS` for which something may be absent in a complete snapshot")
+	f.BoolVar(&o.acceptShrink, "accept-shrink", false, "back up a library that has lost many of its assets since its last snapshot")
+	f.BoolVar(&o.acceptIdentity, "accept-identity", false, "back up a library that has taken another one's place, as a library of its own")
+	f.StringSliceVar(&o.exclude, "exclude", nil, "`LABELS` of assets to leave out, such as trashed,hidden")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a destination that went away")
 	f.DurationVar(&o.interim, "interim", 0, "`TIME` between interim snapshots of a long run (default: 10 minutes, then half an hour)")
 	return cmd
@@ -72,10 +93,10 @@ func (a *app) backup(ctx context.Context, o backupOptions) error {
 		}
 	}
 	j := job{
-		id:       state.WorkflowID("backup", a.hostID(d), in.Source.Path, in.Source.Name, in.Dest),
+		id:       state.WorkflowID("backup", a.hostID(d), workflowParts(in)...),
 		workflow: workflows.BackupLibrary,
 		input:    in,
-		memo:     map[string]any{"library": filepath.Base(in.Source.Path), "source": in.Source.Path, "destination": in.Dest, "host": d.Host.Name},
+		memo:     map[string]any{"library": title(in.Source), "source": in.Source.Path, "destination": in.Dest, "host": d.Host.Name},
 	}
 	if o.detach {
 		return a.detach(ctx, d, j)
@@ -86,11 +107,14 @@ func (a *app) backup(ctx context.Context, o backupOptions) error {
 	if _, err = a.drive(ctx, d, j, s, &res); err != nil {
 		return err
 	}
-	// A run that was there before us saw the library as it was then.
-	older := res.ScannedAt.Before(asked)
+	// A run that was there before us saw the library as it was then, and may
+	// have been asked for less of it.
+	older := res.ScannedAt.Before(asked) || res.Handling != in.Source.Handling
 	if older && !o.noFollow {
 		var next activities.BackupResult
 		if _, err = a.drive(ctx, d, j, s, &next); err != nil {
+			a.warn("snapshot", fmt.Sprintf("the older run ended with snapshot %s, of the library as it was at %s; one more, that sees what is new since, did not",
+				res.Snapshot, res.ScannedAt.Local().Format(time.DateTime)))
 			return err
 		}
 		res = join(res, next)
@@ -107,9 +131,17 @@ func (o backupOptions) input(remote bool) (in activities.BackupInput, err error)
 	if o.sourceKind != "" && o.sourceKind != "photos" && o.sourceKind != "folder" {
 		return in, usage(fmt.Errorf("--source-kind %q", o.sourceKind), "choose photos or folder")
 	}
+	if h := activities.Handling(o.handling); h != "" && !slices.Contains(activities.Handlings, h) {
+		return in, usage(fmt.Errorf("--photos-handling %q", o.handling), "choose PhotosOnly, LibraryOnly or PhotosAndLibrary")
+	}
 	for _, reason := range o.accept {
 		if !photos.Reason(reason).Hole() || !known(photos.Reason(reason)) {
 			return in, usage(fmt.Errorf("--accept %q is no reason for a hole", reason), "choose from "+strings.Join(holeReasons(), ", "))
+		}
+	}
+	for _, l := range o.exclude {
+		if !slices.Contains(photos.Labels(), photos.Label(l)) {
+			return in, usage(fmt.Errorf("--exclude %q is no label", l), "choose from "+strings.Join(labelNames(), ", "))
 		}
 	}
 	dest, err := wire.ParseDest(o.to)
@@ -129,8 +161,33 @@ func (o backupOptions) input(remote bool) (in activities.BackupInput, err error)
 			return in, usage(fmt.Errorf("%s and %s lie in one another", source, dest.Folder), "a backup must not back itself up: choose another folder")
 		}
 	}
-	return activities.BackupInput{Source: activities.SourceSpec{Path: source, Kind: o.sourceKind, Name: o.name},
-		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, GiveUp: o.giveUp, Interim: o.interim}, nil
+	spec := activities.SourceSpec{Path: source, Kind: o.sourceKind, Name: o.name, Handling: activities.Handling(o.handling)}
+	if spec.Handling == activities.PhotosOnly && wire.KindOf(spec) == "photos" {
+		spec.Handling = "" // the default has one name
+	}
+	return activities.BackupInput{Source: spec,
+		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, Exclude: o.exclude,
+		AcceptShrink: o.acceptShrink, AcceptIdentity: o.acceptIdentity, GiveUp: o.giveUp, Interim: o.interim}, nil
+}
+
+// workflowParts name the run. PhotosOnly and PhotosAndLibrary make snapshots of
+// one library, so only one of them runs at a time; LibraryOnly has a library
+// of its own.
+func workflowParts(in activities.BackupInput) []string {
+	parts := []string{in.Source.Path, in.Source.Name, in.Dest}
+	if in.Source.Handling == activities.LibraryOnly {
+		parts = append(parts, string(activities.LibraryOnly))
+	}
+	return parts
+}
+
+// title is what a person calls the run by.
+func title(s activities.SourceSpec) string {
+	name := filepath.Base(s.Path)
+	if s.Handling == activities.LibraryOnly {
+		name += " (bundle)"
+	}
+	return name
 }
 
 // canonical follows links, so that one place has one name.
@@ -184,6 +241,13 @@ func holeReasons() (names []string) {
 		if r.Hole() {
 			names = append(names, string(r))
 		}
+	}
+	return names
+}
+
+func labelNames() (names []string) {
+	for _, l := range photos.Labels() {
+		names = append(names, string(l))
 	}
 	return names
 }
@@ -247,10 +311,11 @@ func (a *app) printBackup(res activities.BackupResult) {
 		humanize.Comma(res.Assets.Unchanged), humanize.Comma(res.Assets.Incomplete), humanize.Comma(res.Assets.Failed))
 	out("  resources  %s stored, %s known already, %s kept though absent now", humanize.Comma(res.Resources.Stored),
 		humanize.Comma(res.Resources.Deduplicated), humanize.Comma(res.Resources.Kept))
-	for _, r := range reasons {
-		if n := res.Resources.Absent[string(r)]; n > 0 {
-			out("             %s absent: %s", humanize.Comma(n), strings.ReplaceAll(string(r), "_", " "))
-		}
+	for _, line := range roleTable(res.Resources.ByRole) {
+		out("             %s", line)
+	}
+	if len(res.Excluded) > 0 {
+		out("  excluded   %s", excluded(res.Excluded))
 	}
 	out("  bytes      %s in the snapshot, %s sent", humanize.IBytes(uint64(res.Bytes.Source)), humanize.IBytes(uint64(res.Bytes.Sent)))
 	out("  took %s, at most %s of memory", time.Duration(res.Duration*float64(time.Second)).Round(time.Millisecond), humanize.IBytes(uint64(res.PeakRSS)))

@@ -199,6 +199,35 @@ func TestCancelAndInterruptAreOrderlyAndLeaveAnInterimSnapshot(t *testing.T) {
 	}
 }
 
+func TestKilledForGoodIsRestoredFromItsInterimSnapshot(t *testing.T) {
+	t.Parallel()
+	p := longPlace(t)
+	b := p.begin("backup", "--source", p.source, "--to", p.dest, "--interim", "500ms")
+	heads := func() []string {
+		found, err := filepath.Glob(filepath.Join(p.dest, "snapshots", "*", "*.interim-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	b.until("an interim snapshot", func(map[string]any) bool { return len(heads()) > 0 })
+	b.cmd.Process.Kill()
+	b.end()
+	if err := os.RemoveAll(p.state); err != nil {
+		t.Fatal(err)
+	}
+	p.restore(0)
+	want, got := tree(t, p.source), tree(t, p.out)
+	if len(got) == 0 || len(got) == len(want) {
+		t.Errorf("%d of %d files restored from the interim snapshot, want a part", len(got), len(want))
+	}
+	for name := range got {
+		if got[name] != want[name] {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
 func TestDetachedBackupGoesOnAlone(t *testing.T) {
 	t.Parallel()
 	p := folderPlace(t, 200)

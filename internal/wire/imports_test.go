@@ -39,6 +39,8 @@ func TestImports(t *testing.T) {
 		{"lightfast/objectstore", "lightfast/", "the contract knows nobody"},
 		{"lightfast/photos/applelibrary", "lightfast/objectstore", "a source does not know where bytes go"},
 		{"lightfast/photos/folder", "lightfast/objectstore", "a source does not know where bytes go"},
+		{"lightfast/photos/bundle", "lightfast/objectstore", "a source does not know where bytes go"},
+		{"lightfast/photos/bundle", "lightfast/photos/applelibrary", drivers},
 		{"lightfast/objectstore/s3", "lightfast/photos", "a store does not know what bytes are"},
 		{"lightfast/objectstore/dir", "lightfast/photos", "a store does not know what bytes are"},
 		{"lightfast/manifest", "lightfast/photos", "the format outlives its writer"},

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -24,8 +22,6 @@ import (
 	"lightfast/objectstore/dir"
 	"lightfast/objectstore/s3"
 	"lightfast/photos"
-	"lightfast/photos/applelibrary"
-	"lightfast/photos/folder"
 	"lightfast/workflows"
 )
 
@@ -56,38 +52,6 @@ func OpenExisting(ctx context.Context, d Dest, host state.Host, o Options) (obje
 		}
 	}
 	return OpenStore(ctx, d.String(), host, o)
-}
-
-// OpenSource opens a library of the kind that it is, or that it is said to be.
-func OpenSource(ctx context.Context, s activities.SourceSpec, d *state.Dir, exclude []string, log *slog.Logger) (photos.Source, error) {
-	kind := s.Kind
-	if kind == "" {
-		kind = detect(s.Path)
-	}
-	if kind == "photos" {
-		temp, err := d.Temp()
-		if err != nil {
-			return nil, err
-		}
-		return applelibrary.Open(ctx, s.Path, applelibrary.Options{TempDir: temp, Log: log})
-	}
-	return folder.Open(s.Path, folder.Options{Name: s.Name, HostID: d.Host.ID, Exclude: append(exclude, d.Path), Log: log})
-}
-
-// detect tells a Photos library from a folder of photos, by its name or by
-// what is in it.
-func detect(path string) string {
-	for _, ext := range []string{".photoslibrary", ".photolibrary", ".aplibrary"} {
-		if strings.EqualFold(filepath.Ext(path), ext) {
-			return "photos"
-		}
-	}
-	for _, db := range []string{"Photos.sqlite", "photos.db"} {
-		if _, err := os.Stat(filepath.Join(path, "database", db)); err == nil {
-			return "photos"
-		}
-	}
-	return "folder"
 }
 
 // Worker works runs off one queue until Stop.
