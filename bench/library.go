@@ -24,6 +24,9 @@ func libraryScale(ctx context.Context, b *bench) error {
 		return err
 	}
 	fmt.Printf("  first backup: %s; scanned and planned after %.1f s\n", first, first.storing.Seconds())
+	if err := b.histories(ctx, filepath.Join(b.work, "state")); err != nil {
+		return err
+	}
 	var walls []float64
 	for range b.runs {
 		again, err := b.lightfast(ctx, backup...)
