@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # time, once for the tests and once for the command.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit race demo demo-s3 packages soak lint golden histories screenshots fuzz clean
+.PHONY: help build test unit race demo demo-s3 packages soak bench lint golden histories screenshots fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ packages: ## Debian packages that tests use, installed where they are missing
 
 soak: ## the longer proofs: kills of a cluster's worker at full size (some 5 minutes)
 	go test -tags soak -timeout 60m -run Soak -v ./starter
+
+bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)
+	go run ./bench
 
 lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, and the vet of what runs on a Mac
 	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; exit 1; }

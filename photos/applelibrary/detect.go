@@ -147,7 +147,7 @@ func (l *Library) refuse(why, do string, err error) error {
 }
 
 func (l *Library) damaged(name string, err error) error {
-	return l.refuse("library database is damaged: "+name, "what was backed up before stays; have Photos repair the library (hold Command and Option while opening it), then run this again", err)
+	return l.refuse("library database is damaged: "+name, "what was backed up before stays; have Photos repair the library (hold Command and Option while opening it), then run this again; --photos-handling LibraryOnly stores its files as they are", err)
 }
 
 // explain gives the failure to copy a database its words.
