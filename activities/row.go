@@ -3,7 +3,6 @@ package activities
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -20,19 +19,16 @@ import (
 // the moment since when. fresh holds what was just read, by the index of the
 // resource; unread says why a present one could not be.
 type row struct {
-	asset  photos.Asset
+	asset  photos.Asset    // but for its metadata
+	meta   json.RawMessage // of it
 	old    manifest.Asset
 	fresh  map[int]manifest.Resource
 	unread map[int]photos.Reason
 	now    time.Time
 }
 
-func (r row) build() (manifest.Asset, error) {
-	meta, err := json.Marshal(r.asset.Metadata)
-	if err != nil {
-		return manifest.Asset{}, fmt.Errorf("metadata of %s: %w", r.asset.ID, err)
-	}
-	out := manifest.Asset{ID: string(r.asset.ID), Orphan: r.asset.Orphan, Added: r.asset.Added, Metadata: meta}
+func (r row) build() manifest.Asset {
+	out := manifest.Asset{ID: string(r.asset.ID), Orphan: r.asset.Orphan, Added: r.asset.Added, Metadata: r.meta}
 	m := pair(r.old, r.asset.Resources)
 	for i, res := range r.asset.Resources {
 		old := m.of[i]
@@ -61,7 +57,7 @@ func (r row) build() (manifest.Asset, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 func (r row) reason(i int, res photos.Resource) photos.Reason {

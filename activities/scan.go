@@ -54,15 +54,24 @@ func (a *Activities) scanLibrary(ctx context.Context, r *openRun) error {
 	return scan.Flush(ctx)
 }
 
+// scanDoc is what the catalog keeps of an asset beside its line in a page.
+type scanDoc struct {
+	MediaToken string            `json:"media_token,omitempty"`
+	Resources  []photos.Resource `json:"resources,omitempty"` // of one that is still to be stored
+}
+
 // judge compares an asset with what the catalog has of it. One in which
 // nothing changed costs its share of a look-up and of a small update.
 func (s *scanner) judge(ctx context.Context, asset photos.Asset, known catalog.Known) (found catalog.Scanned, err error) {
-	doc, err := json.Marshal(asset)
+	meta, err := json.Marshal(asset.Metadata)
 	if err != nil {
 		return found, err
 	}
-	sum := sha256.Sum256(doc)
-	digest := sum[:16]
+	doc, err := json.Marshal(scanDoc{asset.MediaToken, asset.Resources})
+	if err != nil {
+		return found, err
+	}
+	digest := digestOf(asset, meta, doc)
 	if known.Asset != 0 && known.State == catalog.Done && bytes.Equal(known.Digest, digest) {
 		return found, nil
 	}
@@ -70,10 +79,7 @@ func (s *scanner) judge(ctx context.Context, asset photos.Asset, known catalog.K
 	if err != nil {
 		return found, err
 	}
-	r, err := row{asset: asset, old: old, now: s.now}.build()
-	if err != nil {
-		return found, err
-	}
+	r := row{asset: asset, meta: meta, old: old, now: s.now}.build()
 	found = catalog.Scanned{Added: asset.Added, Orphan: asset.Orphan, Doc: doc, Digest: digest, Figures: figures(r), State: catalog.Done}
 	if found.Row, err = manifest.EncodeAsset(r); err != nil {
 		return found, err
@@ -81,8 +87,17 @@ func (s *scanner) judge(ctx context.Context, asset photos.Asset, known catalog.K
 	if size, must := toRead(asset, old, mediaChanged || known.State == catalog.Failed); must {
 		found.State = catalog.ToDo
 		found.Plan = planItem(asset, size)
+		return found, nil
 	}
-	return found, nil
+	found.Doc, err = json.Marshal(scanDoc{MediaToken: asset.MediaToken})
+	return found, err
+}
+
+// digestOf changes with anything that a scan says of an asset.
+func digestOf(asset photos.Asset, meta, doc []byte) []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %t\n%s\n%s", asset.Added, asset.Orphan, meta, doc)
+	return h.Sum(nil)[:16]
 }
 
 // before returns the row that the catalog has, and whether the media token
@@ -98,9 +113,7 @@ func (s *scanner) before(ctx context.Context, known catalog.Known, now photos.As
 	if old, err = manifest.DecodeAsset(line); err != nil {
 		return manifest.Asset{}, false, err
 	}
-	var then struct {
-		MediaToken string `json:"media_token"`
-	}
+	var then scanDoc
 	if err := json.Unmarshal(doc, &then); err != nil {
 		return manifest.Asset{}, false, err
 	}

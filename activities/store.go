@@ -176,11 +176,13 @@ func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput) (
 	if err != nil {
 		return 0, err
 	}
-	s := &storing{openRun: r, a: a, item: in.Item, name: in.Name, try: activity.GetInfo(ctx).Attempt,
-		fresh: map[int]manifest.Resource{}, unread: map[int]photos.Reason{}}
-	if err := json.Unmarshal(doc, &s.asset); err != nil {
+	var scanned scanDoc
+	if err := json.Unmarshal(doc, &scanned); err != nil {
 		return 0, fmt.Errorf("asset %s in the catalog: %w", in.Name, err)
 	}
+	s := &storing{openRun: r, a: a, item: in.Item, name: in.Name, try: activity.GetInfo(ctx).Attempt,
+		asset: photos.Asset{ID: photos.AssetID(old.ID), Orphan: old.Orphan, Added: old.Added, Resources: scanned.Resources, MediaToken: scanned.MediaToken},
+		fresh: map[int]manifest.Resource{}, unread: map[int]photos.Reason{}}
 	m := pair(old, s.asset.Resources)
 	for i, res := range s.asset.Resources {
 		if !res.Present() {
@@ -273,11 +275,12 @@ func isSourceFailure(err error) bool {
 }
 
 func (s *storing) record(ctx context.Context, old manifest.Asset) error {
-	r, err := row{asset: s.asset, old: old, fresh: s.fresh, unread: s.unread, now: s.doc.ScannedAt}.build()
+	r := row{asset: s.asset, meta: old.Metadata, old: old, fresh: s.fresh, unread: s.unread, now: s.doc.ScannedAt}.build()
+	line, err := manifest.EncodeAsset(r)
 	if err != nil {
 		return err
 	}
-	line, err := manifest.EncodeAsset(r)
+	doc, err := json.Marshal(scanDoc{MediaToken: s.asset.MediaToken})
 	if err != nil {
 		return err
 	}
@@ -288,7 +291,7 @@ func (s *storing) record(ctx context.Context, old manifest.Asset) error {
 			return err
 		}
 	}
-	return s.a.Catalog.StoreAsset(ctx, s.epoch, s.repo, s.item, line, figures(r), s.blobs, s.out)
+	return s.a.Catalog.StoreAsset(ctx, s.epoch, s.repo, s.item, doc, line, figures(r), s.blobs, s.out)
 }
 
 // content is what was read of a resource.

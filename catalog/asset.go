@@ -187,7 +187,7 @@ func setFigures(tx *sql.Tx, asset int64, state ItemState, f Figures) error {
 	return err
 }
 
-// Docs returns an asset as the last scan saw it, and its line in a page.
+// Docs returns the document of an asset, and its line in a page.
 func (c *Catalog) Docs(ctx context.Context, asset int64) (doc, row []byte, err error) {
 	err = c.db.QueryRowContext(ctx, `SELECT doc, row FROM doc WHERE asset = ?`, asset).Scan(&doc, &row)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -196,11 +196,11 @@ func (c *Catalog) Docs(ctx context.Context, asset int64) (doc, row []byte, err e
 	return doc, row, err
 }
 
-// StoreAsset records what storing an asset came to: its line in a page, the
-// blobs that are new, and its place in the plan, all at once. Of an asset that
+// StoreAsset records what storing an asset came to: its document and its line
+// in a page, the blobs that are new, and its place in the plan, all at once. Of an asset that
 // is not to do any more only the blobs are taken: somebody else was faster,
 // or the plan has gone (ErrNoPlan) and with it what row is based on.
-func (c *Catalog) StoreAsset(ctx context.Context, e Epoch, repo RepositoryID, asset int64, row []byte, f Figures, blobs []Blob, o Outcome) error {
+func (c *Catalog) StoreAsset(ctx context.Context, e Epoch, repo RepositoryID, asset int64, doc, row []byte, f Figures, blobs []Blob, o Outcome) error {
 	return c.write(ctx, func(tx *sql.Tx) error {
 		for _, b := range blobs {
 			if err := addBlob(tx, repo, b); err != nil {
@@ -214,7 +214,7 @@ func (c *Catalog) StoreAsset(ctx context.Context, e Epoch, repo RepositoryID, as
 		} else if err != nil || state != ToDo {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE doc SET row = ? WHERE asset = ?`, row, asset); err != nil {
+		if _, err := tx.Exec(`UPDATE doc SET doc = ?, row = ? WHERE asset = ?`, doc, row, asset); err != nil {
 			return err
 		}
 		if err := setFigures(tx, asset, o.State, f); err != nil {

@@ -47,7 +47,7 @@ func TestAFailingWriteSpoilsNoOther(t *testing.T) {
 		})
 		wg.Go(func() {
 			// A row whose plan nobody knows.
-			err := l.StoreAsset(t.Context(), 99, l.repo, 1, nil, catalog.Figures{}, nil, catalog.Outcome{})
+			err := l.StoreAsset(t.Context(), 99, l.repo, 1, nil, nil, catalog.Figures{}, nil, catalog.Outcome{})
 			if !errors.Is(err, catalog.ErrNoPlan) {
 				t.Errorf("StoreAsset without a plan = %v, want ErrNoPlan", err)
 			}

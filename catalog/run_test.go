@@ -26,8 +26,8 @@ func TestNextIsBestFirstOfItsLaneAndLeavesOutTheBusy(t *testing.T) {
 	if names, _ := l.next(t, e, "small", 1, items[0]); !cmp.Equal(names, []string{"new"}) {
 		t.Errorf("with the first busy: %q, want new", names)
 	}
-	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done}))
-	check(t, l.StoreAsset(t.Context(), e, l.repo, items[1], []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Failed}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("{}"), []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[1], []byte("{}"), []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Failed}))
 	if names, _ := l.next(t, e, "small", 10); !cmp.Equal(names, []string{"old"}) {
 		t.Errorf("after two of three: %q, want old", names)
 	}
@@ -37,7 +37,7 @@ func TestHandOverMovesWhatIsToDo(t *testing.T) {
 	l := newLibrary(t)
 	e := l.run(t, asset("a", &catalog.Item{Lane: "small", Size: 5}), asset("b", &catalog.Item{Lane: "small", Size: 7}), asset("c", &catalog.Item{Lane: "small"}))
 	_, items := l.next(t, e, "small", 3)
-	check(t, l.StoreAsset(t.Context(), e, l.repo, items[2], []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[2], []byte("{}"), []byte("row"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done}))
 	for _, item := range items {
 		check(t, l.HandOver(t.Context(), e, item, "large"))
 	}
@@ -68,7 +68,7 @@ func TestANewRunForgetsThePlanBefore(t *testing.T) {
 		t.Errorf("the run before still has pages %q", pages)
 	}
 	// Somebody who still works on it must not write what it is based on.
-	err := l.StoreAsset(t.Context(), first, l.repo, items[0], []byte("stale"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done})
+	err := l.StoreAsset(t.Context(), first, l.repo, items[0], []byte("{}"), []byte("stale"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done})
 	if !errors.Is(err, catalog.ErrNoPlan) {
 		t.Errorf("StoreAsset for the run before = %v, want ErrNoPlan", err)
 	}
@@ -81,8 +81,8 @@ func TestTheFirstToFinishAnAssetWins(t *testing.T) {
 	l := newLibrary(t)
 	e := l.run(t, asset("a", &catalog.Item{Lane: "small"}))
 	_, items := l.next(t, e, "small", 1)
-	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("first"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done, Sent: 1, Fresh: 1}))
-	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("second"), catalog.Figures{}, []catalog.Blob{blob(1)}, catalog.Outcome{State: catalog.Failed, Sent: 1, Fresh: 1}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("{}"), []byte("first"), catalog.Figures{}, nil, catalog.Outcome{State: catalog.Done, Sent: 1, Fresh: 1}))
+	check(t, l.StoreAsset(t.Context(), e, l.repo, items[0], []byte("{}"), []byte("second"), catalog.Figures{}, []catalog.Blob{blob(1)}, catalog.Outcome{State: catalog.Failed, Sent: 1, Fresh: 1}))
 	if _, row, err := l.Docs(t.Context(), items[0]); err != nil || string(row) != "first" {
 		t.Errorf("row = %q, %v, want first", row, err)
 	}

@@ -55,7 +55,7 @@ CREATE INDEX asset_order ON asset (library, added, name);
 
 CREATE TABLE doc (
   asset INTEGER PRIMARY KEY REFERENCES asset,
-  doc   BLOB NOT NULL, -- the asset as the scan saw it
+  doc   BLOB NOT NULL, -- its media token, and what is still to be stored of it
   row   BLOB NOT NULL  -- its line in a page
 );
 
