@@ -24,6 +24,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"temporal", "CPU of Temporal, server and worker together, for each small asset", temporalCost},
+	{"peers", "lightfast beside mc, rclone and restic against one MinIO: sets A, B, C (-sets, -scale)", peers},
 	{"library", "scan, first and no-change backup of a built library (-assets)", libraryScale},
 }
 
@@ -33,6 +34,8 @@ type bench struct {
 	work   string // a folder of its own, removed afterwards
 	assets int
 	runs   int
+	sets   string
+	scale  int
 }
 
 func main() {
@@ -40,6 +43,8 @@ func main() {
 	flag.StringVar(&b.bin, "bin", "bin/lightfast", "`PATH` of the binary to measure")
 	flag.IntVar(&b.assets, "assets", 100_000, "`NUMBER` of assets of the built library")
 	flag.IntVar(&b.runs, "runs", 3, "`NUMBER` of runs of which the median is taken")
+	flag.StringVar(&b.sets, "sets", "ABC", "`LETTERS` of the sets that peers are measured with")
+	flag.IntVar(&b.scale, "scale", 1, "`NUMBER` by which the files of a set are divided, to try something")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

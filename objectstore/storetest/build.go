@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// build returns the path of the server of tools/name, in bin/tools of the
+// BuildTool returns the path of the program of tools/name, in bin/tools of the
 // module, and builds it if that is missing or older than its go.sum.
 // Processes that ask at the same time build once.
-func build(ctx context.Context, name, pkg string, log *slog.Logger) (string, error) {
+func BuildTool(ctx context.Context, name, pkg string, log *slog.Logger) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
@@ -40,7 +40,7 @@ func build(ctx context.Context, name, pkg string, log *slog.Logger) (string, err
 	if have, err := os.Stat(bin); err == nil && have.ModTime().After(sum.ModTime()) {
 		return bin, nil
 	}
-	log.Info("building a server once: about ten minutes on two cores, seconds with a warm build cache", "server", name, "into", bin)
+	log.Info("building a program once: up to ten minutes on two cores, seconds with a warm build cache", "program", name, "into", bin)
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", tool, "-trimpath", "-ldflags", "-s -w", "-o", bin+".new", pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

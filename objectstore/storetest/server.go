@@ -50,7 +50,7 @@ func forTest(t testing.TB, start func(context.Context, string, *slog.Logger) (Se
 // StartMinIO builds (once) and starts a MinIO server that keeps its data in
 // the folder data, on a free port. It runs until stop, not until ctx ends.
 func StartMinIO(ctx context.Context, data string, log *slog.Logger) (_ Server, stop func(), err error) {
-	bin, err := build(ctx, "minio", "github.com/minio/minio", log)
+	bin, err := BuildTool(ctx, "minio", "github.com/minio/minio", log)
 	if err != nil {
 		return Server{}, nil, err
 	}
@@ -66,7 +66,7 @@ func StartMinIO(ctx context.Context, data string, log *slog.Logger) (_ Server, s
 
 // StartVersitygw is StartMinIO for versitygw.
 func StartVersitygw(ctx context.Context, data string, log *slog.Logger) (_ Server, stop func(), err error) {
-	bin, err := build(ctx, "versitygw", "github.com/versity/versitygw/cmd/versitygw", log)
+	bin, err := BuildTool(ctx, "versitygw", "github.com/versity/versitygw/cmd/versitygw", log)
 	if err != nil {
 		return Server{}, nil, err
 	}
