@@ -13,7 +13,7 @@ import (
 const aheadBatch = 250
 
 // ahead yields what seq yields, while seq goes on in a goroutine of its own,
-// at most two batches ahead. That has ended when the loop over it has.
+// a few batches ahead at most. That has ended when the loop over it has.
 func ahead(seq iter.Seq2[photos.Asset, error]) iter.Seq2[photos.Asset, error] {
 	return func(yield func(photos.Asset, error) bool) {
 		batches := make(chan []photos.Asset, 1)
@@ -49,6 +49,11 @@ func ahead(seq iter.Seq2[photos.Asset, error]) iter.Seq2[photos.Asset, error] {
 func gather(seq iter.Seq2[photos.Asset, error], batches chan<- []photos.Asset, stop <-chan struct{}) error {
 	var batch []photos.Asset
 	send := func() bool {
+		select {
+		case <-stop: // first: whoever stopped goes on receiving until we end
+			return false
+		default:
+		}
 		select {
 		case batches <- batch:
 			batch = make([]photos.Asset, 0, aheadBatch)

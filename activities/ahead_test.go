@@ -57,7 +57,7 @@ func TestReadingAheadStopsWithTheLoop(t *testing.T) {
 	for range ahead(seq) {
 		break
 	}
-	if !ended || given > 4*aheadBatch {
+	if !ended || given > 5*aheadBatch {
 		t.Errorf("ended: %t, after %d assets", ended, given)
 	}
 }
