@@ -92,11 +92,30 @@ type openRun struct {
 	stop   chan struct{} // closed by StopRun
 	halt   sync.Once
 
+	mu    sync.Mutex    // guards fails
+	fails map[int64]int // tries of an item in lane large that failed, not those of a store that was away
+
 	away atomic.Int64 // since when the store does not answer, Unix nanoseconds; 0: it does
 }
 
 // answered notes that the store is there: patience with it begins anew.
 func (r *openRun) answered() { r.away.Store(0) }
+
+// failures returns how often an item has failed in this process.
+func (r *openRun) failures(item int64) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fails[item]
+}
+
+func (r *openRun) failedOnce(item int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fails == nil {
+		r.fails = map[int64]int{}
+	}
+	r.fails[item]++
+}
 
 // silent notes that the store did not answer, and returns for how long now.
 func (r *openRun) silent(now time.Time) time.Duration {

@@ -51,17 +51,28 @@ type host struct {
 
 func newHost(t *testing.T, lib *memory, folder string) *host {
 	t.Helper()
+	d, err := dir.New(folder, dir.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newHostOf(t, lib, folder, d)
+}
+
+// newHostOf is a host that backs up to any store.
+func newHostOf(t *testing.T, lib *memory, dest string, store objectstore.Store) *host {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	cat, err := catalog.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := dir.New(folder, dir.Options{Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &host{t: t, lib: lib, store: &faulty{Store: d}, now: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)}
-	h.input = activities.BackupInput{Source: activities.SourceSpec{Path: "/library"}, Dest: folder, GiveUp: time.Hour}
+	h := &host{t: t, lib: lib, store: &faulty{Store: store}, now: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)}
+	h.input = activities.BackupInput{Source: activities.SourceSpec{Path: "/library"}, Dest: dest, GiveUp: time.Hour}
 	clock := func() time.Time { return h.now }
 	h.Activities = &activities.Activities{
 		Catalog: cat, Budget: budget.New(64 * mib), Log: log, Now: clock, Progress: activities.NewProgress(clock), Host: manifest.Host{ID: "host"},
@@ -70,7 +81,7 @@ func newHost(t *testing.T, lib *memory, folder string) *host {
 	}
 	t.Cleanup(func() {
 		activities.Close(h.Activities)
-		if err := errors.Join(cat.Close(), d.Close()); err != nil {
+		if err := cat.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -60,6 +60,9 @@ func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.
 	if err == nil && !known {
 		err = s.passTwo(ctx, source, res, r, m, u, c)
 	}
+	if err == nil && (!known || u.Upload.ID != "") {
+		err = s.tidy(ctx, m.Key)
+	}
 	if err != nil {
 		return m, err
 	}
@@ -152,15 +155,14 @@ func (s *storing) passTwo(ctx context.Context, source string, res photos.Resourc
 	if err := r.Unchanged(); err != nil {
 		return s.abort(ctx, source, u, err)
 	}
-	info, err = store.Complete(ctx, u.Upload, parts, u.CRC)
+	_, err = store.Complete(ctx, u.Upload, parts, u.CRC)
 	switch {
 	case err == nil:
 		s.stored(m)
 		return nil
-	case errors.Is(err, objectstore.Exists):
-		return s.thereAlready(ctx, m, u, info, c)
-	case errors.Is(err, objectstore.NotFound):
-		// Either it was complete already, or the store has forgotten it.
+	case errors.Is(err, objectstore.Exists), errors.Is(err, objectstore.NotFound):
+		// Another attempt or host was quicker, or it was complete already, or
+		// the store has forgotten it, or the answer is another's.
 		if info, statErr := store.Stat(ctx, m.Key); statErr == nil {
 			return s.thereAlready(ctx, m, u, info, c)
 		}
@@ -179,6 +181,20 @@ func (s *storing) thereAlready(ctx context.Context, m manifest.Resource, u uploa
 		return nil
 	}
 	return s.openRun.store.Abort(ctx, u.Upload)
+}
+
+// tidy ends what is left of other uploads of an object that is there: of an
+// attempt that ran at the same time, of a Begin whose answer was lost. Whoever
+// is still at work on one finds the object.
+func (s *storing) tidy(ctx context.Context, key string) error {
+	ups, err := s.openRun.store.Find(ctx, key)
+	for _, u := range ups {
+		err = errors.Join(err, s.openRun.store.Abort(ctx, u))
+	}
+	if errors.Is(err, objectstore.Denied) {
+		return nil // a key that may do no more than store
+	}
+	return err
 }
 
 // resume returns the parts that the store has of the recorded upload and that

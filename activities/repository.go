@@ -123,17 +123,32 @@ func ReadHead(ctx context.Context, s objectstore.Store, key string) (manifest.He
 	return manifest.DecodeHead(body)
 }
 
+// getBytes reads an object that no hash in its name proves. What is spoilt on
+// its way must not pass for damage, nor for what it says: it is read again.
+// What stays other than the store says is damaged there, for the caller to see.
 func getBytes(ctx context.Context, s objectstore.Store, key string, most int64) ([]byte, error) {
-	body, err := s.Get(ctx, key, 0, most+1)
+	for try := 1; ; try++ {
+		b, sum, err := getOnce(ctx, s, key, most)
+		if err != nil || sum == nil || *sum == sha256Of(b) || try == 3 {
+			return b, err
+		}
+	}
+}
+
+func getOnce(ctx context.Context, s objectstore.Store, key string, most int64) ([]byte, *objectstore.SHA256, error) {
+	body, err := s.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer body.Close()
 	b, err := io.ReadAll(io.LimitReader(body, most+1)) // bounded by the caller
 	if err == nil && int64(len(b)) > most {
 		err = &manifest.DamagedError{What: key, Err: fmt.Errorf("larger than %d bytes", most)}
 	}
-	return b, err
+	if s, ok := body.(objectstore.Summed); ok {
+		return b, s.SHA256(), err
+	}
+	return b, nil, err
 }
 
 func putBytes(ctx context.Context, s objectstore.Store, key string, body []byte, contentType string) (objectstore.Info, error) {

@@ -116,6 +116,9 @@ func (a *Activities) failed(ctx context.Context, r *openRun, in ItemInput, err e
 		a.Log.Warn("asset handed over", "asset", in.Name, "err", err)
 		return HandedOver, toTemporal(a.Catalog.HandOver(ctx, in.Epoch, in.Item, Large))
 	}
+	if !isAway(err) {
+		r.failedOnce(in.Item)
+	}
 	return "", toTemporal(err)
 }
 
@@ -151,7 +154,7 @@ type storing struct {
 	item  int64
 	name  string
 	asset photos.Asset
-	try   int32
+	try   int // of those that fail for another reason than a store which is away
 
 	out      catalog.Outcome
 	blobs    []catalog.Blob
@@ -180,7 +183,7 @@ func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput) (
 	if err := json.Unmarshal(doc, &scanned); err != nil {
 		return 0, fmt.Errorf("asset %s in the catalog: %w", in.Name, err)
 	}
-	s := &storing{openRun: r, a: a, item: in.Item, name: in.Name, try: activity.GetInfo(ctx).Attempt,
+	s := &storing{openRun: r, a: a, item: in.Item, name: in.Name, try: r.failures(in.Item) + 1,
 		asset: photos.Asset{ID: photos.AssetID(old.ID), Orphan: old.Orphan, Added: old.Added, Resources: scanned.Resources, MediaToken: scanned.MediaToken},
 		fresh: map[int]manifest.Resource{}, unread: map[int]photos.Reason{}}
 	m := pair(old, s.asset.Resources)
@@ -423,16 +426,27 @@ func sameContent(ctx context.Context, store objectstore.Store, info objectstore.
 	case info.CRC64 != nil && c.crc != 0:
 		return *info.CRC64 == c.crc, nil
 	}
-	body, err := store.Get(ctx, info.Key, 0, -1)
+	// What differs may have been spoilt on its way here: the answer "no" ends
+	// a run, so it is not given on one reading.
+	for range 3 {
+		sum, err := sumOf(ctx, store, info.Key)
+		if err != nil || sum == c.sum {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// sumOf reads an object.
+func sumOf(ctx context.Context, store objectstore.Store, key string) (sum [32]byte, err error) {
+	body, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
-		return false, err
+		return sum, err
 	}
 	defer body.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, body); err != nil {
-		return false, err
-	}
-	return [32]byte(h.Sum(nil)) == c.sum, nil
+	_, err = io.Copy(h, body)
+	return [32]byte(h.Sum(nil)), err
 }
 
 // putOptions show a blob in a bucket browser as what it is.

@@ -76,6 +76,12 @@ type Uploads interface {
 	Abort(ctx context.Context, u Upload) error
 }
 
+// Summed is a stream of a whole object that knows what the store says of it.
+type Summed interface {
+	// SHA256 is nil where the store says nothing.
+	SHA256() *SHA256
+}
+
 // SHA256 of some content.
 type SHA256 [32]byte
 

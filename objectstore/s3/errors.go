@@ -31,6 +31,9 @@ func fail(ctx context.Context, op, key string, err error) error {
 		return ctx.Err()
 	}
 	class, why := classOf(err)
+	if class == objectstore.Precondition && op != "put" && op != "complete" {
+		class = objectstore.Unavailable // it asked for no condition: somebody else's answer
+	}
 	if err == error(class) {
 		err = nil // a bare class says all
 	} else if why != "" {
@@ -58,7 +61,9 @@ func classOf(err error) (class objectstore.Class, why string) {
 		return objectstore.Invalid, "the certificate is not trusted"
 	}
 	if isNoS3(err) {
-		return objectstore.Invalid, "the endpoint is no S3 store"
+		// Of a store that has answered before: a line that spoils answers, or
+		// the login page of a hotel. Only New takes it for another address.
+		return objectstore.Unavailable, "the answer is not that of an S3 store"
 	}
 	return objectstore.Unavailable, ""
 }
@@ -78,9 +83,13 @@ var codes = map[string]objectstore.Class{
 	"BadDigest":                   objectstore.Checksum,
 	"XAmzContentChecksumMismatch": objectstore.Checksum,
 	"XAmzContentSHA256Mismatch":   objectstore.Checksum,
+	"MalformedXML":                objectstore.Checksum, // ours is well-formed when it leaves
+
+	"InvalidPart": objectstore.Precondition, // the parts are others than we heard
 
 	"ConditionalRequestConflict": objectstore.Unavailable,
 	"OperationAborted":           objectstore.Unavailable,
+	minio.Conflict:               objectstore.Unavailable, // a 409 that says no more
 	"IncompleteBody":             objectstore.Unavailable,
 	"RequestTimeout":             objectstore.Unavailable,
 

@@ -11,11 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,40 +26,46 @@ import (
 	"lightfast/objectstore/storetest"
 )
 
-// proxy stands between a Store and MinIO and does what networks do. Its fields
-// may be nil.
-type proxy struct {
-	ask    func(w http.ResponseWriter, r *http.Request) bool // false: answered already
-	answer func(r *http.Response) error                      // an error cuts the connection
-}
-
-func (p proxy) handler(t *testing.T, srv storetest.Server) http.Handler {
+// through opens a store behind a proxy that does to each request what choose
+// says, in the bucket of the whole test.
+func through(t *testing.T, srv storetest.Server, choose func(n int, r *http.Request) storetest.Fault) (*s3.Store, s3.Options) {
 	t.Helper()
-	target, err := url.Parse(srv.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rp := &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
-		ModifyResponse: p.answer,
-		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, 0),
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.ask == nil || p.ask(w, r) {
-			rp.ServeHTTP(w, r)
-		}
-	})
-}
-
-// through opens a store behind p, in the bucket of the whole test.
-func (p proxy) through(t *testing.T, srv storetest.Server) (*s3.Store, s3.Options) {
-	t.Helper()
-	front := httptest.NewServer(p.handler(t, srv))
-	t.Cleanup(front.Close)
 	o := options(srv)
-	o.Endpoint, o.Prefix = front.URL, strings.ToLower(t.Name())
+	o.Endpoint, o.Prefix = storetest.NewFaultProxy(t, srv, 0, choose).URL, strings.ToLower(t.Name())
 	return open(t, o), o
+}
+
+// once does f to the first request that is one.
+func once(f storetest.Fault, is func(r *http.Request) bool) func(int, *http.Request) storetest.Fault {
+	return times(1, f, is)
+}
+
+// times does f to the first n requests that are one.
+func times(n int64, f storetest.Fault, is func(r *http.Request) bool) func(int, *http.Request) storetest.Fault {
+	var left atomic.Int64
+	left.Store(n)
+	return func(_ int, r *http.Request) storetest.Fault {
+		if is(r) && left.Add(-1) >= 0 {
+			return f
+		}
+		return storetest.None
+	}
+}
+
+// always does f to every request that is one.
+func always(f storetest.Fault, is func(r *http.Request) bool) func(int, *http.Request) storetest.Fault {
+	return times(1<<62, f, is)
+}
+
+func every(*http.Request) bool { return true }
+
+// of tells requests by method and the end of their key.
+func of(method, key string) func(r *http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == method && strings.HasSuffix(r.URL.Path, "/"+key) }
+}
+
+func isComplete(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
 }
 
 func put(t *testing.T, s objectstore.Store, key string, body []byte) (objectstore.Info, error) {
@@ -82,6 +85,11 @@ func TestFaults(t *testing.T) {
 		{"LostAnswerOfComplete", lostAnswerOfComplete},
 		{"CutStreamIsUnavailable", cutStreamIsUnavailable},
 		{"ConflictIsRepeated", conflictIsRepeated},
+		{"SpoiltRequestIsSentAgain", spoiltRequestIsSentAgain},
+		{"SpoiltAnswerIsNoOtherEndpoint", spoiltAnswerIsNoOtherEndpoint},
+		{"RefusalForNothingIsNoEnd", refusalForNothingIsNoEnd},
+		{"OtherPartsThanTheStoreHas", otherPartsThanTheStoreHas},
+		{"WholeStreamKnowsItsSum", wholeStreamKnowsItsSum},
 		{"ObjectsTellBrowsersWhatTheyAre", objectsTellBrowsersWhatTheyAre},
 		{"AnswersConfirmChecksums", answersConfirmChecksums},
 		{"WrongKeysAreDenied", wrongKeysAreDenied},
@@ -91,31 +99,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-var crcElement = regexp.MustCompile(`<ChecksumCRC64NVME>[^<]*</ChecksumCRC64NVME>`)
-
-// silence takes our checksums out of what the store says of an object.
-func silence(r *http.Response) error {
-	for name := range r.Header {
-		if strings.HasPrefix(name, "X-Amz-Checksum-") {
-			r.Header.Del(name)
-		}
-	}
-	if r.Request.Method != http.MethodPost {
-		return nil
-	}
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		return err
-	}
-	b = crcElement.ReplaceAll(b, nil)
-	r.Body = io.NopCloser(bytes.NewReader(b))
-	r.ContentLength = int64(len(b))
-	r.Header.Set("Content-Length", fmt.Sprint(len(b)))
-	return nil
-}
-
 func silentStoreKeepsAllPromises(t *testing.T, srv storetest.Server) {
-	_, o := proxy{answer: silence}.through(t, srv)
+	_, o := through(t, srv, always(storetest.DropChecksums, every))
 	var n atomic.Int64
 	storetest.Run(t, func(t *testing.T) func() objectstore.Store {
 		o := o
@@ -128,23 +113,18 @@ func silentStoreIsReadBack(t *testing.T, srv storetest.Server) {
 	var gets, md5s atomic.Int64
 	var rot atomic.Bool
 	var log bytes.Buffer
-	_, o := proxy{
-		ask: func(_ http.ResponseWriter, r *http.Request) bool {
-			if r.Header.Get("Content-Md5") != "" {
-				md5s.Add(1)
+	_, o := through(t, srv, func(_ int, r *http.Request) storetest.Fault {
+		if r.Header.Get("Content-Md5") != "" {
+			md5s.Add(1)
+		}
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".heic") {
+			gets.Add(1)
+			if rot.Load() {
+				return storetest.FlipAnswer
 			}
-			return true
-		},
-		answer: func(r *http.Response) error {
-			if r.Request.Method == http.MethodGet && strings.HasSuffix(r.Request.URL.Path, ".heic") {
-				gets.Add(1)
-				if rot.Load() {
-					r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", int(r.ContentLength))))
-				}
-			}
-			return silence(r)
-		},
-	}.through(t, srv)
+		}
+		return storetest.DropChecksums
+	})
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	s := open(t, o)
 	for i, key := range []string{"a.heic", "b.heic"} {
@@ -165,12 +145,7 @@ func silentStoreIsReadBack(t *testing.T, srv storetest.Server) {
 }
 
 func damageOnTheWayIsRefused(t *testing.T, srv storetest.Server) {
-	s, _ := proxy{ask: func(_ http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodPut && r.ContentLength > 0 {
-			r.Body = io.NopCloser(io.MultiReader(strings.NewReader("X"), &skipped{r.Body, 1}))
-		}
-		return true
-	}}.through(t, srv)
+	s, _ := through(t, srv, always(storetest.FlipRequest, func(r *http.Request) bool { return r.Method == http.MethodPut && r.ContentLength > 0 }))
 	if _, err := put(t, s, "a", []byte("body")); !errors.Is(err, objectstore.Checksum) {
 		t.Errorf("Put with a byte flipped = %v, want checksum", err)
 	}
@@ -187,32 +162,8 @@ func damageOnTheWayIsRefused(t *testing.T, srv storetest.Server) {
 	}
 }
 
-// skipped leaves out the first n bytes of r.
-type skipped struct {
-	r io.Reader
-	n int64
-}
-
-func (s *skipped) Read(b []byte) (int, error) {
-	if s.n > 0 {
-		if _, err := io.CopyN(io.Discard, s.r, s.n); err != nil {
-			return 0, err
-		}
-		s.n = 0
-	}
-	return s.r.Read(b)
-}
-
-var errCut = errors.New("connection cut")
-
 func lostAnswerOfPutIsExists(t *testing.T, srv storetest.Server) {
-	var cut atomic.Bool
-	s, _ := proxy{answer: func(r *http.Response) error {
-		if r.Request.Method == http.MethodPut && strings.HasSuffix(r.Request.URL.Path, "/a") && !cut.Swap(true) {
-			return errCut
-		}
-		return nil
-	}}.through(t, srv)
+	s, _ := through(t, srv, once(storetest.CutAfter, of(http.MethodPut, "a")))
 	info, err := put(t, s, "a", []byte("body"))
 	if !errors.Is(err, objectstore.Exists) || info.SHA256 == nil || *info.SHA256 != sha256.Sum256([]byte("body")) {
 		t.Errorf("Put = %+v, %v, want exists with our checksum", info, err)
@@ -220,18 +171,16 @@ func lostAnswerOfPutIsExists(t *testing.T, srv storetest.Server) {
 }
 
 func lostAnswerOfComplete(t *testing.T, srv storetest.Server) {
-	var always atomic.Bool
-	var seen atomic.Int64
-	s, _ := proxy{answer: func(r *http.Response) error {
-		if r.Request.Method == http.MethodPost && r.Request.URL.Query().Has("uploadId") && (seen.Add(1) == 1 || always.Load()) {
-			return errCut
+	first := once(storetest.CutAfter, isComplete)
+	s, _ := through(t, srv, func(n int, r *http.Request) storetest.Fault {
+		if isComplete(r) && strings.HasSuffix(r.URL.Path, "/always") {
+			return storetest.CutAfter
 		}
-		return nil
-	}}.through(t, srv)
+		return first(n, r)
+	})
 	body := []byte("body")
 	crc := crc64nvme.Checksum(body)
 	for _, key := range []string{"once", "always"} {
-		always.Store(key == "always")
 		u, err := s.Begin(t.Context(), key, 4, 5<<20, objectstore.PutOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -251,12 +200,7 @@ func lostAnswerOfComplete(t *testing.T, srv storetest.Server) {
 }
 
 func cutStreamIsUnavailable(t *testing.T, srv storetest.Server) {
-	s, _ := proxy{answer: func(r *http.Response) error {
-		if r.Request.Method == http.MethodGet && strings.HasSuffix(r.Request.URL.Path, "/a") {
-			r.Body = io.NopCloser(io.LimitReader(r.Body, 1000))
-		}
-		return nil
-	}}.through(t, srv)
+	s, _ := through(t, srv, always(storetest.CutAnswer, of(http.MethodGet, "a")))
 	if _, err := put(t, s, "a", storetest.Bytes(1, 100_000)); err != nil {
 		t.Fatal(err)
 	}
@@ -271,28 +215,18 @@ func cutStreamIsUnavailable(t *testing.T, srv storetest.Server) {
 }
 
 func conflictIsRepeated(t *testing.T, srv storetest.Server) {
-	var refuse atomic.Int64
-	s, _ := proxy{ask: func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodPut && refuse.Add(-1) >= 0 {
-			w.Header().Set("Content-Type", "application/xml")
-			w.WriteHeader(http.StatusConflict)
-			io.WriteString(w, `<Error><Code>ConditionalRequestConflict</Code><Message>again</Message></Error>`)
-			return false
-		}
-		return true
-	}}.through(t, srv)
-	refuse.Store(2)
+	some, all := times(2, storetest.Answer409, of(http.MethodPut, "a")), always(storetest.Answer409, of(http.MethodPut, "b"))
+	s, _ := through(t, srv, func(n int, r *http.Request) storetest.Fault { return some(n, r) + all(n, r) })
 	if _, err := put(t, s, "a", []byte("body")); err != nil {
 		t.Errorf("Put after two conflicts: %v", err)
 	}
-	refuse.Store(1000)
 	if _, err := put(t, s, "b", []byte("body")); !errors.Is(err, objectstore.Unavailable) {
 		t.Errorf("Put with conflicts for ever = %v, want unavailable", err)
 	}
 }
 
 func objectsTellBrowsersWhatTheyAre(t *testing.T, srv storetest.Server) {
-	s, o := proxy{}.through(t, srv)
+	s, o := through(t, srv, always(storetest.None, every))
 	if _, err := put(t, s, "a", []byte("body")); err != nil {
 		t.Fatal(err)
 	}
@@ -362,10 +296,7 @@ func wrongKeysAreDenied(t *testing.T, srv storetest.Server) {
 }
 
 func ownCertificateAuthority(t *testing.T, srv storetest.Server) {
-	front := httptest.NewUnstartedServer(proxy{}.handler(t, srv))
-	front.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
-	front.StartTLS()
-	t.Cleanup(front.Close)
+	front := storetest.NewTLSProxy(t, srv)
 	o := options(srv)
 	o.Endpoint, o.Prefix = front.URL, "tls"
 	if _, err := s3.New(t.Context(), o); !errors.Is(err, objectstore.Invalid) || !strings.Contains(err.Error(), "certificate") {

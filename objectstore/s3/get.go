@@ -36,6 +36,10 @@ func (s *Store) get(ctx context.Context, key string, off, n int64) (io.ReadClose
 		opts.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+n-1))
 	case off > 0:
 		opts.Set("Range", fmt.Sprintf("bytes=%d-", off))
+	default:
+		// Servers have none for a range. Not opts.Checksum: minio-go would hash
+		// every byte a second time.
+		opts.Set("x-amz-checksum-mode", "ENABLED")
 	}
 	body, _, header, err := s.core.GetObject(ctx, s.bucket, s.prefix+key, opts)
 	if r, ok := errors.AsType[minio.ErrorResponse](err); ok && r.StatusCode == http.StatusRequestedRangeNotSatisfiable {
@@ -47,7 +51,7 @@ func (s *Store) get(ctx context.Context, key string, off, n int64) (io.ReadClose
 		body.Close()
 		return nil, fmt.Errorf("%w: the store does not read from an offset", objectstore.Invalid)
 	}
-	return &reader{ctx: ctx, key: key, body: body}, nil
+	return &reader{ctx: ctx, key: key, body: body, sum: decodeSHA256(header.Get("x-amz-checksum-sha256"))}, nil
 }
 
 // emptyAt is the empty rest of an object, where S3 has no range for it.
@@ -67,7 +71,13 @@ type reader struct {
 	ctx  context.Context
 	key  string
 	body io.ReadCloser
+	sum  *objectstore.SHA256
 }
+
+var _ objectstore.Summed = (*reader)(nil)
+
+// SHA256 implements objectstore.Summed.
+func (r *reader) SHA256() *objectstore.SHA256 { return r.sum }
 
 func (r *reader) Read(b []byte) (int, error) {
 	n, err := r.body.Read(b)
@@ -89,12 +99,19 @@ func (s *Store) Stat(ctx context.Context, key string) (objectstore.Info, error) 
 		return objectstore.Info{}, fail(ctx, "stat", key, err)
 	}
 	info := objectstore.Info{Key: key, Size: o.Size, ETag: o.ETag, Modified: o.LastModified}
-	// A composite value ("…-3") is the hash of hashes, and does not decode.
-	if b, err := base64.StdEncoding.DecodeString(o.ChecksumSHA256); err == nil && len(b) == len(objectstore.SHA256{}) {
-		info.SHA256 = (*objectstore.SHA256)(b)
-	}
+	info.SHA256 = decodeSHA256(o.ChecksumSHA256)
 	if crc, ok := decodeCRC(o.ChecksumCRC64NVME); ok {
 		info.CRC64 = &crc
 	}
 	return info, nil
+}
+
+// decodeSHA256 is nil for what is none, also a composite value ("…-3"): that
+// is the hash of hashes.
+func decodeSHA256(s string) *objectstore.SHA256 {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(b) != len(objectstore.SHA256{}) {
+		return nil
+	}
+	return (*objectstore.SHA256)(b)
 }

@@ -160,7 +160,7 @@ func (s *Store) Complete(ctx context.Context, u objectstore.Upload, parts []obje
 		return info, nil
 	}
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, isCode(err, minio.InvalidPart):
 	case isClass(err, objectstore.Precondition):
 		// Ours, if an answer was lost and minio-go has repeated the request, or
 		// somebody else's, and then the upload is still there: the caller looks.
@@ -194,7 +194,11 @@ func (s *Store) complete(ctx context.Context, u objectstore.Upload, parts []obje
 		"x-amz-checksum-type":      "FULL_OBJECT",
 	}}
 	opts.SetMatchETagExcept("*") // Complete alone decides: others may have been quicker since Begin
-	up, err := s.core.CompleteMultipartUpload(ctx, s.bucket, s.prefix+u.Key, u.ID, list, opts)
+	var up minio.UploadInfo
+	err := again(ctx, func() (err error) {
+		up, err = s.core.CompleteMultipartUpload(ctx, s.bucket, s.prefix+u.Key, u.ID, list, opts)
+		return err
+	})
 	if err != nil {
 		return none, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -22,18 +23,26 @@ func (s *Store) Put(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	if err := check("put", key); err != nil {
 		return objectstore.Info{}, err
 	}
-	info, err := s.put(ctx, key, r, size, sum, o)
-	if isClass(err, objectstore.Precondition) || isCut(err) {
+	for try := 1; ; try++ {
+		info, err := s.put(ctx, key, r, size, sum, o)
+		refused := isClass(err, objectstore.Precondition)
+		if !refused && !isCut(err) {
+			return info, fail(ctx, "put", key, err)
+		}
 		// Of a cut connection nobody knows whether it cut off a success, or a
 		// refusal: versitygw hangs up on a body that it does not want.
-		switch there, e := s.Stat(ctx, key); {
+		there, e := s.Stat(ctx, key)
+		switch {
 		case e == nil:
 			return there, &objectstore.Error{Class: objectstore.Exists, Op: "put", Key: key}
-		case !isCut(err):
+		case !refused:
+			return info, fail(ctx, "put", key, err)
+		case !errors.Is(e, objectstore.NotFound):
 			return objectstore.Info{}, e
+		case try == 2: // it is said to exist, and is not there
+			return info, fail(ctx, "put", key, err)
 		}
 	}
-	return info, fail(ctx, "put", key, err)
 }
 
 func (s *Store) put(ctx context.Context, key string, r io.ReaderAt, size int64, sum objectstore.SHA256, o objectstore.PutOptions) (objectstore.Info, error) {
@@ -90,17 +99,17 @@ func sending(ctx context.Context, r io.ReaderAt, off, size int64, send func(ctx 
 	return err
 }
 
-// again repeats try for the two refusals that mean nothing more than "now
-// not" and that minio-go does not repeat: AWS answers 409 to racing
-// conditional writes, and a request that waited long in a queue of ours has an
-// old signature.
+// again repeats try for the refusals that mean nothing more than "now not" and
+// that minio-go does not repeat: AWS answers 409 to racing conditional writes,
+// a request that waited long in a queue of ours has an old signature, and what
+// was spoilt on its way arrives whole the next time.
 func again(ctx context.Context, try func() error) error {
 	const most = 4
 	for n := 1; ; n++ {
 		err := try()
 		conflict := isCode(err, "ConditionalRequestConflict")
-		skew := isCode(err, "RequestTimeTooSkewed")
-		if n == most || !conflict && !(skew && n == 1) {
+		other := isCode(err, "RequestTimeTooSkewed") || isClass(err, objectstore.Checksum) || isCode(err, minio.InvalidPart)
+		if n == most || !conflict && !(other && n == 1) {
 			return err
 		}
 		select {

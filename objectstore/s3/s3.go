@@ -147,6 +147,9 @@ func (s *Store) contact(ctx context.Context, o Options) error {
 	soon, cancel := context.WithTimeout(ctx, contactTimeout)
 	defer cancel()
 	err := s.look(soon)
+	if isNoS3(err) {
+		err = s.look(soon) // one spoilt answer is no other address
+	}
 	if r, ok := errors.AsType[minio.ErrorResponse](err); ok && r.Code == minio.NoSuchBucket {
 		err = s.core.MakeBucket(soon, s.bucket, minio.MakeBucketOptions{})
 		if r, ok := errors.AsType[minio.ErrorResponse](err); ok && r.Code == minio.BucketAlreadyOwnedByYou {
@@ -158,6 +161,9 @@ func (s *Store) contact(ctx context.Context, o Options) error {
 	}
 	if err != nil && soon.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("no answer within %v", contactTimeout)
+	}
+	if isNoS3(err) {
+		err = &objectstore.Error{Class: objectstore.Invalid, Op: "open", Key: s.bucket, Err: fmt.Errorf("the endpoint is no S3 store: %w", err)}
 	}
 	return fail(ctx, "open", s.core.EndpointURL().Redacted()+"/"+s.bucket, err)
 }
