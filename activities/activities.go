@@ -88,6 +88,7 @@ type openRun struct {
 	lib    catalog.LibraryID
 	source photos.Source // nil in a restore or verify
 	store  objectstore.Store
+	target target        // of a restore
 	found  int64         // assets that the scan has found, those left out among them
 	stop   chan struct{} // closed by StopRun
 	halt   sync.Once
@@ -241,7 +242,7 @@ func (a *Activities) drop(r *openRun) {
 }
 
 func (a *Activities) closeRun(r *openRun) {
-	for _, end := range []any{r.source, r.store} {
+	for _, end := range []any{r.source, r.store, &r.target} {
 		if c, ok := end.(io.Closer); ok {
 			if err := c.Close(); err != nil {
 				a.Log.Warn("close", "err", err)

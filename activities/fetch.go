@@ -17,23 +17,20 @@ import (
 // decoder needs in memory follows from it, whatever a frame asks for.
 const zstdWindow = 8 << 20
 
-// fetch writes the content of a resource to file, and fails unless it is what
-// its hash says.
+// fetch writes content that does not lie as it is in an object of its own to
+// file, and fails unless it is what its hash says.
 func fetch(ctx context.Context, store objectstore.Store, res manifest.Resource, file io.Writer) error {
 	if res.Key == "" {
 		return fetchInline(res, file)
 	}
 	stored, err := store.Get(ctx, res.Key, 0, -1)
-	if errors.Is(err, objectstore.NotFound) {
-		return &fileProblem{why: "its content is missing in the repository", damaged: true}
-	} else if err != nil {
-		return err
+	if err != nil {
+		return orMissing(err)
 	}
 	defer stored.Close()
 	src := &source{r: stored}
-	body := io.Reader(src)
+	var body io.Reader
 	switch res.Encoding {
-	case "":
 	case manifest.Zstd:
 		dec, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {
@@ -55,15 +52,25 @@ func fetch(ctx context.Context, store objectstore.Store, res manifest.Resource, 
 	case err != nil: // of the decoder
 		return &fileProblem{why: "its content in the repository is damaged: " + err.Error(), damaged: true}
 	case n != res.Size || manifest.Hash(h.Sum(nil)) != *res.SHA256:
-		return &fileProblem{why: "its content in the repository is damaged", damaged: true}
+		return errDamagedContent
 	}
 	return nil
+}
+
+var errDamagedContent = &fileProblem{why: "its content in the repository is damaged", damaged: true}
+
+// orMissing tells content that the repository does not have.
+func orMissing(err error) error {
+	if errors.Is(err, objectstore.NotFound) {
+		return &fileProblem{why: "its content is missing in the repository", damaged: true}
+	}
+	return err
 }
 
 // fetchInline: its page was proven, but not that the two fields agree.
 func fetchInline(res manifest.Resource, file io.Writer) error {
 	if manifest.Hash(sha256.Sum256(res.Inline)) != *res.SHA256 {
-		return &fileProblem{why: "its content in the repository is damaged", damaged: true}
+		return errDamagedContent
 	}
 	_, err := file.Write(res.Inline)
 	return wrapTarget(err)

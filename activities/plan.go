@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lightfast/catalog"
+	"lightfast/internal/atomicfile"
 )
 
 // Names of lanes.
@@ -48,8 +49,18 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error
 	return refs, nil
 }
 
-// Commit makes everything that is done so far survive a power cut.
-func (a *Activities) Commit(ctx context.Context, _ catalog.Epoch) error {
+// Commit makes everything that is done so far survive a power cut: what a
+// restore has written before what the catalog says of it.
+func (a *Activities) Commit(ctx context.Context, e catalog.Epoch) error {
+	_, doc, err := a.runRow(ctx, e)
+	if err != nil {
+		return toTemporal(err)
+	}
+	if doc.Restore != nil {
+		if err := atomicfile.SyncTree(doc.Restore.Target); err != nil {
+			return toTemporal(targetEnd(doc.Restore.Target, err))
+		}
+	}
 	return toTemporal(a.Catalog.Sync(ctx))
 }
 

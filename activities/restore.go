@@ -81,12 +81,11 @@ func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput)
 	if err := json.Unmarshal(doc, &it); err != nil {
 		return 0, fmt.Errorf("item %d in the catalog: %w", in.Item, err)
 	}
-	target, err := r.openTarget()
+	target, err := r.sharedTarget()
 	if err != nil {
 		return 0, err
 	}
-	defer target.Close()
-	w := writer{Activities: a, openRun: r, target: target, out: catalog.Outcome{State: catalog.Done}}
+	w := writer{Activities: a, openRun: r, target: target, in: in, out: catalog.Outcome{State: catalog.Done}}
 	w.notes.Absent = it.Absent
 	for _, f := range it.Files {
 		if err := w.file(ctx, it, f); err != nil {
@@ -109,6 +108,7 @@ type writer struct {
 	*Activities
 	*openRun
 	target *atomicfile.Tree
+	in     ItemInput
 	out    catalog.Outcome
 	notes  restoreOutcome
 }
@@ -184,14 +184,11 @@ func (w *writer) name(ctx context.Context, res manifest.Resource, name, whole st
 			return false, wrapTarget(err)
 		}
 	}
-	f, err := w.target.Create()
+	f, err := w.content(ctx, res)
 	if err != nil {
-		return false, targetProblem(err)
-	}
-	defer f.Discard()
-	if err := fetch(ctx, w.store, res, f); err != nil {
 		return false, err
 	}
+	defer f.Discard()
 	if res.ModTime != 0 {
 		if err := f.SetModTime(res.ModTime); err != nil {
 			return false, targetProblem(err)
@@ -209,6 +206,28 @@ func (w *writer) name(ctx context.Context, res manifest.Resource, name, whole st
 		w.out.Bytes += res.Size
 	}
 	return false, wrapTarget(err)
+}
+
+// content returns a file without a name that has the content of res.
+func (w *writer) content(ctx context.Context, res manifest.Resource) (*atomicfile.File, error) {
+	plain := res.Key != "" && res.Encoding == ""
+	if plain && res.Size >= rangedLeast {
+		return w.download(ctx, res)
+	}
+	f, err := w.target.Create()
+	if err != nil {
+		return nil, targetProblem(err)
+	}
+	if plain {
+		err = w.fetchPlain(ctx, res, f)
+	} else {
+		err = fetch(ctx, w.store, res, f)
+	}
+	if err != nil {
+		f.Discard()
+		return nil, err
+	}
+	return f, nil
 }
 
 var errInTheWay = &fileProblem{why: "another file has its name; it was left as it is (--overwrite replaces it)"}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -121,6 +122,34 @@ func (a *Activities) resumeRestore(ctx context.Context, workflow string, r *open
 func workOwner(workflow string) string {
 	sum := sha256.Sum256([]byte(workflow))
 	return hex.EncodeToString(sum[:6])
+}
+
+// target is the folder that a run writes into, opened once for all its files:
+// they are made durable together.
+type target struct {
+	mu   sync.Mutex // guards tree
+	tree *atomicfile.Tree
+}
+
+func (t *target) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.tree == nil {
+		return nil
+	}
+	err := t.tree.Close()
+	t.tree = nil
+	return err
+}
+
+// sharedTarget returns the target of a run. It is closed with the run.
+func (r *openRun) sharedTarget() (t *atomicfile.Tree, err error) {
+	r.target.mu.Lock()
+	defer r.target.mu.Unlock()
+	if r.target.tree == nil {
+		r.target.tree, err = r.openTarget()
+	}
+	return r.target.tree, err
 }
 
 // openTarget opens the folder that a run writes into.

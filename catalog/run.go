@@ -39,6 +39,7 @@ func (c *Catalog) StartRun(ctx context.Context, r Run) (epoch Epoch, err error) 
 			`DELETE FROM run_page WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
 			`DELETE FROM name WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
 			`DELETE FROM object WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
+			`DELETE FROM download WHERE epoch IN (SELECT epoch FROM run WHERE workflow = ?)`,
 			`DELETE FROM run WHERE workflow = ?`,
 		} {
 			if _, err := tx.Exec(q, r.Workflow); err != nil {
@@ -177,9 +178,14 @@ type Outcome struct {
 	Error []byte    // opaque; what went wrong, also for items that are done; nil for nothing
 }
 
-// SetItem records the outcome of a restored item.
+// SetItem records the outcome of a restored item, and forgets its downloads.
 func (c *Catalog) SetItem(ctx context.Context, e Epoch, item int64, o Outcome) error {
-	return c.write(ctx, func(tx *sql.Tx) error { return setItem(tx, e, item, o) })
+	return c.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM download WHERE epoch = ? AND item = ?`, e, item); err != nil {
+			return err
+		}
+		return setItem(tx, e, item, o)
+	})
 }
 
 func setItem(tx *sql.Tx, e Epoch, item int64, o Outcome) error {

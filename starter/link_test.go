@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// link is a TCP proxy that counts what clients send, and holds it back from a
-// certain count on.
+// link is a TCP proxy that counts what clients send, or what they are sent,
+// and holds it back from a certain count on.
 type link struct {
 	listener net.Listener
 	upstream string
+	answers  bool // they are counted
 
 	mu      sync.Mutex // guards all below
 	changed *sync.Cond
@@ -20,12 +21,14 @@ type link struct {
 	held    chan struct{} // closed when n reaches hold
 }
 
-func newLink(t *testing.T, upstream string) *link {
+func newLink(t *testing.T, upstream string) *link { return newLinkOf(t, upstream, false) }
+
+func newLinkOf(t *testing.T, upstream string, answers bool) *link {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{listener: l, upstream: upstream}
+	k := &link{listener: l, upstream: upstream, answers: answers}
 	k.changed = sync.NewCond(&k.mu)
 	k.holdAt(1 << 62)
 	var serving sync.WaitGroup
@@ -55,17 +58,21 @@ func (k *link) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	var back sync.WaitGroup
-	back.Go(func() {
-		io.Copy(client, server)
+	var there, back io.Writer = counted{k, server}, client
+	if k.answers {
+		there, back = server, counted{k, client}
+	}
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		io.Copy(back, server)
 		client.Close()
 	})
-	io.Copy(counted{k, server}, client)
+	io.Copy(there, client)
 	server.Close()
-	back.Wait()
+	answering.Wait()
 }
 
-// counted is the way to the server.
+// counted is one way of a link.
 type counted struct {
 	*link
 	to net.Conn

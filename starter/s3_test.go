@@ -82,6 +82,43 @@ func TestKilledFilmGoesOnByPartInS3(t *testing.T) {
 	sameTree(t, p.source, p.out)
 }
 
+func TestKilledRestoreGoesOnInsideAFilm(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	// What a kill costs: ranges on their way, and those that were not durable yet.
+	const film, lost = 256 * mib, (3 + 3) * 8 * mib
+	srv := storetest.MinIO(t)
+	p := newPlace(t)
+	write(t, filepath.Join(p.source, "MOV_0001.MOV"), film, 99)
+	p.toS3(srv, srv.Endpoint)
+	p.backup(0)
+
+	link := newLinkOf(t, strings.TrimPrefix(srv.Endpoint, "http://"), true)
+	p.toS3(srv, "http://"+link.address())
+	// As in TestKilledFilmGoesOnByPartInS3; one that began anew would read 128,
+	// 104 and 256 MiB.
+	for _, dead := range []int64{128 * mib, 232 * mib} {
+		link.holdAt(dead)
+		c := p.start("restore", "--from", p.dest, "--to", p.out)
+		link.waitHeld(t)
+		if !c.killAfter(0) {
+			t.Fatal("it ended while its link was held")
+		}
+		if _, err := os.Stat(filepath.Join(p.out, "MOV_0001.MOV")); err == nil {
+			t.Error("half a film has its name")
+		}
+	}
+	link.holdAt(1 << 62)
+	if res := p.restore(0); number(t, res, "files") != 1 {
+		t.Errorf("the last run wrote %v files, want 1", res["files"])
+	}
+	t.Logf("%d MiB read for a film of %d MiB", link.sent()/mib, film/mib)
+	if most := int64(film + 2*lost + 8*mib); link.sent() > most {
+		t.Errorf("%d bytes read for a film of %d and two kills, want at most %d", link.sent(), film, most)
+	}
+	sameTree(t, p.source, p.out) // temporary files would be in one of them only
+}
+
 func TestWrongKeyOfS3IsOneClearError(t *testing.T) {
 	t.Parallel()
 	srv := storetest.MinIO(t)

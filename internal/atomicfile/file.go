@@ -11,11 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is being written. It is for one goroutine.
+// File is being written. WriteAt and ReadAt are safe for many goroutines, all
+// else is for one.
 type File struct {
-	t    *Tree
-	f    *os.File
-	temp string
+	t     *Tree
+	f     *os.File
+	temp  string
+	order int64 // in which files of t were opened
 }
 
 // Create begins a file that has no name yet.
@@ -27,10 +29,19 @@ func (t *Tree) Create() (*File, error) {
 	if err != nil {
 		return nil, named(temp, err)
 	}
-	return &File{t: t, f: f, temp: temp}, nil
+	return t.file(f, temp), nil
 }
 
-func (f *File) Write(p []byte) (int, error) { return f.f.Write(p) }
+func (t *Tree) file(f *os.File, temp string) *File {
+	return &File{t: t, f: f, temp: temp, order: t.opened.Add(1)}
+}
+
+func (f *File) Write(p []byte) (int, error)              { return f.f.Write(p) }
+func (f *File) WriteAt(p []byte, off int64) (int, error) { return f.f.WriteAt(p, off) }
+func (f *File) ReadAt(p []byte, off int64) (int, error)  { return f.f.ReadAt(p, off) }
+
+// Sync makes the content so far survive a power cut.
+func (f *File) Sync() error { return f.f.Sync() }
 
 // SetModTime sets the time that the file will show, in Unix nanoseconds.
 func (f *File) SetModTime(ns int64) error {
@@ -43,7 +54,7 @@ func (f *File) SetModTime(ns int64) error {
 // unless that is a directory: then it fails with *InTheWay. After a power cut
 // a name that is there has its content; that the name is there takes SyncTree.
 func (f *File) Commit(name string, replace bool) error {
-	err := errors.Join(f.f.Sync(), f.f.Close())
+	err := errors.Join(f.t.group.sync(f), f.f.Close())
 	f.f = nil
 	if err == nil {
 		err = f.commit(name, replace)
@@ -81,7 +92,17 @@ func (f *File) commit(name string, replace bool) error {
 	return named(name, unix.Renameat(fd(f.t.work), f.temp, fd(dir), base))
 }
 
-// Discard removes what was written, unless Commit was called.
+// Close keeps what was written for Reopen, unless Commit or Discard was called.
+func (f *File) Close() error {
+	if f.f == nil {
+		return nil
+	}
+	err := f.f.Close()
+	f.f = nil
+	return err
+}
+
+// Discard removes what was written, unless Commit or Close was called.
 func (f *File) Discard() {
 	if f.f != nil {
 		f.f.Close()

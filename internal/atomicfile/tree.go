@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,9 @@ type Tree struct {
 	dir  *os.File
 	work *os.File // holds files that are not whole yet; nil for a tree that is only read
 	name string   // of work, in dir
+
+	opened atomic.Int64 // how many files were
+	group  group
 }
 
 // InTheWay means that something which is no regular file has a name, or part
@@ -44,7 +48,7 @@ func Open(dir, owner string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{dir: d, name: TempPrefix + owner}
+	t := &Tree{dir: d, name: TempPrefix + owner, group: group{lead: make(chan struct{}, 1)}}
 	work, err := openDir(d, t.name, true)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())

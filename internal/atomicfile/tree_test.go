@@ -2,6 +2,7 @@ package atomicfile_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -192,6 +193,63 @@ func TestLinkSharesContent(t *testing.T) {
 	}
 	if err := tr.Link("a/x", "y", true); err != nil || read(t, filepath.Join(dir, "y")) != "x" {
 		t.Errorf("Link over another file = %v", err)
+	}
+}
+
+func TestManyFilesAtOnceAppearWhole(t *testing.T) {
+	tr, dir, _ := tree(t)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			if err := put(tr, fmt.Sprintf("%d/x", i%4*100+i), fmt.Sprint("content ", i), false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 64 {
+		if got := read(t, filepath.Join(dir, fmt.Sprintf("%d/x", i%4*100+i))); got != fmt.Sprint("content ", i) {
+			t.Errorf("file %d has %q", i, got)
+		}
+	}
+}
+
+func TestClosedFileIsGoneOnWith(t *testing.T) {
+	tr, dir, _ := tree(t)
+	f, err := tr.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := f.Reserve(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("67890"), 5); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.Reopen(id); !errors.Is(err, atomicfile.ErrBusy) {
+		t.Errorf("Reopen of a file that is open = %v, want ErrBusy", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err = tr.Reopen(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("12345"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit("film", false); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, filepath.Join(dir, "film")); got != "1234567890" {
+		t.Errorf("the file has %q", got)
+	}
+	for name, id := range map[string]atomicfile.ID{"committed": id, "none": {}, "outside": {Temp: "../film", Inode: id.Inode, Size: id.Size}} {
+		if _, err := tr.Reopen(id); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Reopen of one that is %s = %v, want ErrNotExist", name, err)
+		}
 	}
 }
 
