@@ -24,6 +24,7 @@ import (
 	"lightfast/catalog"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
+	"lightfast/internal/ratelimit"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 	"lightfast/photos"
@@ -35,7 +36,7 @@ type Activities struct {
 	Catalog    *catalog.Catalog
 	Budget     *budget.Budget
 	OpenSource func(ctx context.Context, s SourceSpec) (photos.Source, error)
-	OpenStore  func(ctx context.Context, dest string) (objectstore.Store, error)
+	OpenStore  func(ctx context.Context, dest string, line ratelimit.Line) (objectstore.Store, error)
 	Host       manifest.Host
 	Progress   *Progress
 	Log        *slog.Logger
@@ -43,6 +44,9 @@ type Activities struct {
 
 	mu   sync.Mutex // guards runs
 	runs map[catalog.Epoch]*openRun
+
+	linesMu sync.Mutex                // guards lines, and their making
+	lines   map[string]ratelimit.Line // by workflow
 
 	pulses sync.Map // workflow run id → *pulse
 }
@@ -176,7 +180,11 @@ func (a *Activities) openRun(ctx context.Context, r *openRun) error {
 		return err
 	}
 	r.doc, r.repo, r.lib = doc, doc.RepoID, row.Library
-	if r.store, err = a.OpenStore(ctx, r.doc.Dest); err != nil {
+	line, err := a.line(ctx, row.Workflow)
+	if err != nil {
+		return err
+	}
+	if r.store, err = a.OpenStore(ctx, r.doc.Dest, line); err != nil {
 		return destination(r.doc.Dest, err)
 	}
 	if r.doc.Restore == nil && r.doc.Verify == nil {

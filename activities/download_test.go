@@ -14,6 +14,7 @@ import (
 
 	"lightfast/activities"
 	"lightfast/internal/atomicfile"
+	"lightfast/internal/ratelimit"
 	"lightfast/objectstore"
 	"lightfast/photos"
 )
@@ -119,7 +120,7 @@ func restoreFilm(t *testing.T, size int) *restoring {
 	activities.Close(h.Activities)
 	r := &restoring{host: h, film: film, target: filepath.Join(t.TempDir(), "restored"),
 		reads: &reads{Store: h.store, key: blobKey(film, "mov")}}
-	h.OpenStore = func(context.Context, string) (objectstore.Store, error) { return r.reads, nil }
+	h.OpenStore = func(context.Context, string, ratelimit.Line) (objectstore.Store, error) { return r.reads, nil }
 	r.plan()
 	return r
 }

@@ -26,6 +26,7 @@ import (
 	"lightfast/catalog"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
+	"lightfast/internal/ratelimit"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 	"lightfast/objectstore/dir"
@@ -77,7 +78,7 @@ func newHostOf(t *testing.T, lib *memory, dest string, store objectstore.Store) 
 	h.Activities = &activities.Activities{
 		Catalog: cat, Budget: budget.New(64 * mib), Log: log, Now: clock, Progress: activities.NewProgress(clock), Host: manifest.Host{ID: "host"},
 		OpenSource: func(context.Context, activities.SourceSpec) (photos.Source, error) { return lib, nil },
-		OpenStore:  func(context.Context, string) (objectstore.Store, error) { return h.store, nil },
+		OpenStore:  func(context.Context, string, ratelimit.Line) (objectstore.Store, error) { return h.store, nil },
 	}
 	t.Cleanup(func() {
 		activities.Close(h.Activities)

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"lightfast/catalog"
 	"lightfast/internal/atomicfile"
@@ -31,14 +32,14 @@ type NextInput struct {
 // NextAssets returns what a lane has still to do, best first; none ends it. A
 // run that is held waits here.
 func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error) {
-	run, err := a.Catalog.Run(ctx, in.Epoch)
+	run, doc, err := a.runRow(ctx, in.Epoch)
 	if err == nil {
 		err = a.whilePaused(ctx, run.Workflow)
 	}
 	if err != nil {
 		return nil, toTemporal(err)
 	}
-	items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)
+	items, err := a.next(ctx, run.Workflow, doc, in)
 	if err != nil {
 		return nil, toTemporal(err)
 	}
@@ -47,6 +48,46 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error
 		refs[i] = Ref{Item: it.Item, Name: summary(it.Name), Size: it.Size}
 	}
 	return refs, nil
+}
+
+// smallTime is how long the small assets of a batch may take at the limit of
+// the run: Temporal bears a task that is open for minutes, not one for hours.
+const smallTime = time.Minute
+
+// next leaves to lane large what at a low limit is not small.
+func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in NextInput) ([]catalog.Item, error) {
+	line, err := a.line(ctx, workflow)
+	if err != nil {
+		return nil, err
+	}
+	limit := line.Up
+	if doc.Restore != nil {
+		limit = line.Down
+	}
+	for {
+		items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)
+		rate := limit.Rate()
+		if err != nil || in.Lane != Small || rate == 0 {
+			return items, err
+		}
+		most := rate * int64(smallTime/time.Second)
+		rest, fit := most, items[:0]
+		for _, it := range items {
+			if it.Size > most {
+				if err := a.Catalog.HandOver(ctx, in.Epoch, it.Item, Large); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			if rest -= it.Size; rest < 0 {
+				break
+			}
+			fit = append(fit, it)
+		}
+		if len(fit) > 0 || len(items) == 0 {
+			return fit, nil
+		}
+	}
 }
 
 // Commit makes everything that is done so far survive a power cut: what a

@@ -31,6 +31,8 @@ type BackupInput struct {
 	AcceptShrink   bool `json:"accept_shrink,omitempty"`
 	AcceptIdentity bool `json:"accept_identity,omitempty"`
 
+	Limits Limits `json:"limits,omitzero"` // that the run begins with
+
 	// Interim is the time between interim heads; 0 for the usual.
 	Interim time.Duration `json:"interim,omitempty"`
 }

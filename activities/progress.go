@@ -39,6 +39,7 @@ type Report struct {
 	InFlight []string  `json:"in_flight"`
 	Waiting  []Waiting `json:"waiting"`
 	Memory   int64     `json:"memory_bytes"` // resident
+	Limits   Limits    `json:"limits,omitzero"`
 }
 
 // Waiting is something that a run cannot go on without.
@@ -155,6 +156,12 @@ func (p *Progress) setPhase(ph Phase) {
 		p.report.Phase = ph
 		p.wake()
 	}
+}
+
+func (p *Progress) setLimits(l Limits) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Limits = l
 }
 
 // scanned counts assets while the total is not known.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ func (a *Activities) EndRun(ctx context.Context, e catalog.Epoch) error {
 	p := a.pulse(ctx)
 	p.once.Do(func() { close(p.end) })
 	a.forget(e)
+	workflow := activity.GetInfo(ctx).WorkflowExecution.ID
 	// A hold ends with its run: the next one must not wait for somebody.
-	return toTemporal(a.Catalog.SetPaused(ctx, activity.GetInfo(ctx).WorkflowExecution.ID, false))
+	return toTemporal(errors.Join(a.endLimits(ctx, workflow), a.Catalog.SetPaused(ctx, workflow, false)))
 }

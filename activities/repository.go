@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.temporal.io/sdk/activity"
 
 	"lightfast/catalog"
 	"lightfast/internal/exit"
@@ -25,7 +26,7 @@ const firstContact = 30 * time.Second
 
 // openRepository opens the repository of a run, or makes it.
 func (a *Activities) openRepository(ctx context.Context, r *openRun, in BackupInput) (err error) {
-	if r.store, err = a.reachStore(ctx, in.Dest); err != nil {
+	if r.store, err = a.reachStore(ctx, in.Dest, in.Limits); err != nil {
 		return err
 	}
 	c, err := ReadConfig(ctx, r.store)
@@ -41,12 +42,20 @@ func (a *Activities) openRepository(ctx context.Context, r *openRun, in BackupIn
 	return err
 }
 
-// reachStore opens the destination, trying for a while: a NAS may be waking.
-func (a *Activities) reachStore(ctx context.Context, dest string) (objectstore.Store, error) {
+// reachStore opens the destination for the run of this workflow, at its
+// limits, trying for a while: a NAS may be waking.
+func (a *Activities) reachStore(ctx context.Context, dest string, limits Limits) (objectstore.Store, error) {
+	if err := a.beginLimits(ctx, limits); err != nil {
+		return nil, err
+	}
+	line, err := a.line(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
+	if err != nil {
+		return nil, err
+	}
 	defer a.Progress.wait("destination " + dest)()
 	until := time.Now().Add(firstContact)
 	for {
-		s, err := a.OpenStore(ctx, dest)
+		s, err := a.OpenStore(ctx, dest, line)
 		if err == nil {
 			if _, err = s.Stat(ctx, manifest.ConfigKey); errors.Is(err, objectstore.NotFound) {
 				err = nil

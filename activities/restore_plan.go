@@ -34,6 +34,7 @@ type RestoreInput struct {
 	Overwrite bool          `json:"overwrite,omitempty"` // replace files that are not equal
 	Sidecars  bool          `json:"sidecars,omitempty"`  // write what the library says beside each picture
 	GiveUp    time.Duration `json:"give_up"`
+	Limits    Limits        `json:"limits,omitzero"`
 }
 
 // restoreItem is one asset of a restore.
@@ -69,7 +70,7 @@ func (a *Activities) PrepareRestore(ctx context.Context, in RestoreInput) (Prepa
 
 func (a *Activities) prepareRestore(ctx context.Context, workflow string, in RestoreInput) (p Prepared, err error) {
 	r := &openRun{}
-	if r.store, err = a.reachStore(ctx, in.Dest); err != nil {
+	if r.store, err = a.reachStore(ctx, in.Dest, in.Limits); err != nil {
 		return p, err
 	}
 	defer func() {

@@ -53,6 +53,10 @@ const inlineMost = 16 << 10
 // checksum, or nobody knows.
 const mostTries = 4
 
+// smallMost is how long an asset may take in lane small, whose workflow task
+// stays open meanwhile; Temporal bears half an hour.
+const smallMost = 20 * time.Minute
+
 // StoreAsset stores every resource of one asset that can be read now, and
 // writes the asset's row. Lane small runs it as a local activity, lane large
 // as a regular one with heartbeats and retries.
@@ -90,7 +94,13 @@ func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f func(
 		return Stopped, nil
 	}
 	end := a.Progress.begin(in.Name)
-	size, err := f(ctx, r, in)
+	within := ctx
+	if in.Lane == Small { // on a line that has become slow it is not small any more
+		var cancel context.CancelFunc
+		within, cancel = context.WithTimeout(ctx, smallMost)
+		defer cancel()
+	}
+	size, err := f(within, r, in)
 	end(err == nil, size)
 	switch {
 	case err == nil:

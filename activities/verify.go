@@ -22,6 +22,7 @@ type VerifyInput struct {
 	Snapshot  string        `json:"snapshot"` // an id, "latest" or "all"
 	Checksums bool          `json:"checksums,omitempty"`
 	GiveUp    time.Duration `json:"give_up"`
+	Limits    Limits        `json:"limits,omitzero"`
 
 	Found *VerifyResult `json:"found,omitempty"` // by the steps so far, in the catalog alone
 }
@@ -58,7 +59,7 @@ func (a *Activities) PrepareVerify(ctx context.Context, in VerifyInput) (Prepare
 
 func (a *Activities) prepareVerify(ctx context.Context, workflow string, in VerifyInput) (p Prepared, err error) {
 	a.Progress.setPhase(Scanning)
-	store, err := a.reachStore(ctx, in.Dest)
+	store, err := a.reachStore(ctx, in.Dest, in.Limits)
 	if err != nil {
 		return Prepared{}, err
 	}

@@ -27,6 +27,7 @@ type backupOptions struct {
 	accept, exclude              []string
 	acceptShrink, acceptIdentity bool
 	giveUp, interim              time.Duration
+	limits                       activities.Limits
 }
 
 func newBackupCmd(a *app) *cobra.Command {
@@ -71,6 +72,7 @@ from this path, is refused as suspicious until you say that this is meant.
 	f.BoolVar(&o.acceptIdentity, "accept-identity", false, "back up a library that has taken another one's place, as a library of its own")
 	f.StringSliceVar(&o.exclude, "exclude", nil, "`LABELS` of assets to leave out, such as trashed,hidden")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a destination that went away")
+	uploadFlag(f, &o.limits)
 	f.DurationVar(&o.interim, "interim", 0, "`TIME` between interim snapshots of a long run (default: 10 minutes, then half an hour)")
 	return cmd
 }
@@ -96,6 +98,7 @@ func (a *app) backup(ctx context.Context, o backupOptions) error {
 		id:       state.WorkflowID("backup", a.hostID(d), workflowParts(in)...),
 		workflow: workflows.BackupLibrary,
 		input:    in,
+		limits:   in.Limits,
 		memo:     map[string]any{"library": title(in.Source), "source": in.Source.Path, "destination": in.Dest, "host": d.Host.Name},
 	}
 	if o.detach {
@@ -144,6 +147,9 @@ func (o backupOptions) input(remote bool) (in activities.BackupInput, err error)
 			return in, usage(fmt.Errorf("--exclude %q is no label", l), "choose from "+strings.Join(labelNames(), ", "))
 		}
 	}
+	if err := o.limits.Check(); err != nil {
+		return in, err
+	}
 	dest, err := wire.ParseDest(o.to)
 	if err != nil {
 		return in, err
@@ -167,7 +173,7 @@ func (o backupOptions) input(remote bool) (in activities.BackupInput, err error)
 	}
 	return activities.BackupInput{Source: spec,
 		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, Exclude: o.exclude,
-		AcceptShrink: o.acceptShrink, AcceptIdentity: o.acceptIdentity, GiveUp: o.giveUp, Interim: o.interim}, nil
+		AcceptShrink: o.acceptShrink, AcceptIdentity: o.acceptIdentity, GiveUp: o.giveUp, Limits: o.limits, Interim: o.interim}, nil
 }
 
 // workflowParts name the run. PhotosOnly and PhotosAndLibrary make snapshots of

@@ -26,6 +26,7 @@ func (a *app) detach(ctx context.Context, d *state.Dir, j job) error {
 		if _, err := c.start(ctx, j); err != nil {
 			return err
 		}
+		a.relimit(ctx, c, d, j)
 		return listed(ctx, c, j.id)
 	}); err != nil {
 		return err

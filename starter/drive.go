@@ -27,6 +27,7 @@ type job struct {
 	workflow any
 	input    any
 	memo     map[string]any
+	limits   activities.Limits // asked for; in input, too
 }
 
 // drive sees a job through to its end, whoever works it off: this process if
@@ -191,6 +192,7 @@ func (a *app) see(ctx context.Context, c *connection, d *state.Dir, j job, s *sc
 	if err != nil {
 		return false, a.orGone(ctx, c, d, err)
 	}
+	a.relimit(ctx, c, d, j)
 	waiting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	done := make(chan error, 1)
@@ -246,6 +248,7 @@ func (a *app) orGone(ctx context.Context, c *connection, d *state.Dir, err error
 
 // start begins a job's workflow unless it is running already.
 func (c *connection) start(ctx context.Context, j job) (client.WorkflowRun, error) {
+	j.memo["limits"] = j.limits
 	run, err := c.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: j.id, TaskQueue: c.queueOf(j), Memo: j.memo,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,

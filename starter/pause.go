@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
 	"lightfast/catalog"
-	"lightfast/internal/exit"
-	"lightfast/internal/state"
 	"lightfast/workflows"
 )
 
@@ -48,15 +43,10 @@ func (a *app) pause(ctx context.Context, name string, on bool) error {
 	if err != nil {
 		return err
 	}
-	var r runStatus
-	served := true
-	if err := a.ask(ctx, d, func(c *connection) (err error) {
-		if r, err = openRun(ctx, c, name); err != nil {
-			return err
-		}
-		served, err = a.setPaused(ctx, c, d, r.Workflow, on)
-		return err
-	}); err != nil {
+	r, served, err := a.controlNamed(ctx, d, name, control{workflows.UpdatePause, on, func(cat *catalog.Catalog, r runStatus) error {
+		return cat.SetPaused(ctx, r.Workflow, on)
+	}})
+	if err != nil {
 		return err
 	}
 	if a.json {
@@ -67,42 +57,6 @@ func (a *app) pause(ctx context.Context, name string, on bool) error {
 	if on {
 		what = "paused; `lightfast resume` lets it go on"
 	}
-	if !served {
-		what += " (no process works it off at the moment)"
-	}
-	fmt.Fprintf(a.stdout, "%s: %s\n", printable(r.Library), what)
+	fmt.Fprintf(a.stdout, "%s: %s%s\n", printable(r.Library), what, unserved(served))
 	return nil
-}
-
-// setPaused asks the run's process, or writes down what the next one will
-// find where none is alive; it reports which.
-func (a *app) setPaused(ctx context.Context, c *connection, d *state.Dir, workflow string, on bool) (served bool, err error) {
-	if !c.cluster {
-		lock, free, err := d.TryLock(workflow)
-		if err != nil {
-			return false, err
-		}
-		if free {
-			return false, errors.Join(a.writePaused(ctx, d, workflow, on), lock.Unlock())
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	h, err := c.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflow, UpdateName: workflows.UpdatePause, Args: []any{on}, WaitForStage: client.WorkflowUpdateStageCompleted})
-	if err == nil {
-		err = h.Get(ctx, nil)
-	}
-	if err != nil && ctx.Err() != nil {
-		err = &exit.Error{Code: exit.InUse, What: "the run's process", Err: fmt.Errorf("no answer in %s", answerTime.Round(time.Second)), Do: "`lightfast status` tells whether it lives"}
-	}
-	return true, err
-}
-
-func (a *app) writePaused(ctx context.Context, d *state.Dir, workflow string, on bool) error {
-	c, err := catalog.Open(ctx, d.Catalog())
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.SetPaused(ctx, workflow, on), c.Close())
 }

@@ -25,6 +25,7 @@ type restoreOptions struct {
 	selection                           activities.Selection
 	overwrite, dryRun, sidecars         bool
 	giveUp                              time.Duration
+	limits                              activities.Limits
 }
 
 func newRestoreCmd(a *app) *cobra.Command {
@@ -75,6 +76,7 @@ A file of the snapshot that has such a name keeps it, and the sidecar becomes
 	f.BoolVar(&o.sidecars, "sidecars", false, "write what the library says of each picture beside it: IMG_0001.HEIC.xmp")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written, and write nothing")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a repository that went away")
+	downloadFlag(f, &o.limits)
 	return cmd
 }
 
@@ -98,6 +100,7 @@ func (a *app) restore(ctx context.Context, o restoreOptions) error {
 		id:       id,
 		workflow: workflows.RestoreSnapshot,
 		input:    in,
+		limits:   in.Limits,
 		memo:     map[string]any{"library": in.Library, "source": in.Dest, "destination": in.Target, "host": d.Host.Name},
 	}
 	s := a.newScreen("restored")
@@ -112,7 +115,7 @@ func (a *app) restore(ctx context.Context, o restoreOptions) error {
 
 // restoreID: a restore goes on when all that it was asked for is the same.
 func restoreID(d *state.Dir, in activities.RestoreInput) (string, error) {
-	in.GiveUp = 0
+	in.GiveUp, in.Limits = 0, activities.Limits{}
 	asked, err := json.Marshal(in)
 	return d.WorkflowID("restore", string(asked)), err
 }
@@ -158,6 +161,9 @@ func (o restoreOptions) input() (in activities.RestoreInput, err error) {
 			return in, usage(fmt.Errorf("--role %q", r), fmt.Sprintf("choose of %s", roles))
 		}
 	}
+	if err := o.limits.Check(); err != nil {
+		return in, err
+	}
 	dest, err := wire.ParseDest(o.from)
 	if err != nil {
 		return in, err
@@ -170,7 +176,7 @@ func (o restoreOptions) input() (in activities.RestoreInput, err error) {
 		return in, usage(fmt.Errorf("%s and %s lie in one another", target, dest.Folder), "restore into another folder")
 	}
 	return activities.RestoreInput{Dest: dest.String(), Library: o.library, Snapshot: o.snapshot, Target: target,
-		Layout: activities.Layout(o.layout), Selection: o.selection, Overwrite: o.overwrite, Sidecars: o.sidecars, GiveUp: o.giveUp}, nil
+		Layout: activities.Layout(o.layout), Selection: o.selection, Overwrite: o.overwrite, Sidecars: o.sidecars, GiveUp: o.giveUp, Limits: o.limits}, nil
 }
 
 var roles = []photos.Role{photos.RoleOriginal, photos.RoleRAW, photos.RoleLive, photos.RoleEdited, photos.RoleEditedLive, photos.RolePoster,

@@ -74,7 +74,7 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.logFile, "log-file", "", "write the log to `FILE` (default: standard error)")
 	f.StringVar(&a.logLevel, "log-level", "warn", "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
-	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newManCmd(a), newVersionCmd(a))
+	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newLimitCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newManCmd(a), newVersionCmd(a))
 	root.InitDefaultHelpCmd() // Cobra itself adds both when it is too late for usageErrors
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)

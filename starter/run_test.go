@@ -24,6 +24,7 @@ func (p *place) begin(args ...string) *background {
 	p.t.Helper()
 	b := &background{t: p.t, events: make(chan map[string]any, 1000)}
 	b.cmd = exec.CommandContext(p.t.Context(), "lightfast", append(args, "--state", p.state, "--json")...)
+	b.cmd.Env = append(os.Environ(), p.env...)
 	b.cmd.Stderr = p.t.Output()
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
@@ -262,8 +263,11 @@ func TestPausedRunStaysPausedOverAKill(t *testing.T) {
 		return len(waiting) > 0
 	}
 	b.until("held", held)
-	if runs := p.runs(); len(runs) != 1 || runs[0]["state"] != "paused" {
-		t.Errorf("runs = %v, want one, paused", runs)
+	deadline := time.Now().Add(time.Minute) // status hears it with the next heartbeat
+	for runs := p.runs(); len(runs) != 1 || runs[0]["state"] != "paused"; runs = p.runs() {
+		if time.Now().After(deadline) {
+			t.Fatalf("runs = %v, want one, paused", runs)
+		}
 	}
 	b.cmd.Process.Kill()
 	b.end()

@@ -89,6 +89,9 @@ func (s *screen) right() string {
 		if r.RateBPS > 0 {
 			parts = append(parts, humanize.IBytes(uint64(r.RateBPS))+"/s")
 		}
+		if limits := limitText(r.Limits); limits != "" {
+			parts = append(parts, limits)
+		}
 		if r.ETA >= 0 {
 			parts = append(parts, "about "+(time.Duration(r.ETA)*time.Second).String()+" left")
 		}

@@ -49,6 +49,9 @@ type runStatus struct {
 	Progress activities.Report `json:"progress"`
 	Started  time.Time         `json:"started"`
 	Heard    time.Time         `json:"heard,omitzero"` // of Pulse
+
+	run   string            // of the workflow
+	begun activities.Limits // that it began with
 }
 
 // lostAfter is the age at which a heartbeat no longer means life: Pulse sends
@@ -88,6 +91,9 @@ func (r runStatus) describe() string {
 	p := r.Progress
 	text := fmt.Sprintf("%s, %s of %s assets, %s of %s", p.Phase, humanize.Comma(p.Assets.Done), humanize.Comma(p.Assets.Total),
 		humanize.IBytes(uint64(max(p.Bytes.Done, 0))), humanize.IBytes(uint64(max(p.Bytes.Total, 0))))
+	if limits := limitText(p.Limits); limits != "" {
+		text += ", " + limits
+	}
 	switch {
 	case r.State == workerLost:
 		return text + ", last heard of " + humanize.Time(r.Heard)
@@ -136,12 +142,14 @@ func describe(ctx context.Context, c client.Client, id, run string) (runStatus, 
 		return runStatus{}, err
 	}
 	info := d.WorkflowExecutionInfo
-	r := runStatus{Workflow: id, State: waiting, Started: info.StartTime.AsTime()}
+	r := runStatus{Workflow: id, State: waiting, Started: info.StartTime.AsTime(), run: info.Execution.RunId}
 	r.Progress.Phase, r.Progress.InFlight, r.Progress.Waiting = activities.Starting, []string{}, []activities.Waiting{}
 	dc := converter.GetDefaultDataConverter()
-	if p := info.GetMemo().GetFields()["library"]; p != nil {
-		if err := dc.FromPayload(p, &r.Library); err != nil {
-			return r, err
+	for name, to := range map[string]any{"library": &r.Library, "limits": &r.begun} {
+		if p := info.GetMemo().GetFields()[name]; p != nil {
+			if err := dc.FromPayload(p, to); err != nil {
+				return r, err
+			}
 		}
 	}
 	for _, p := range d.PendingActivities {

@@ -17,6 +17,7 @@ type verifyOptions struct {
 	from, library, snapshot string
 	checksums               bool
 	giveUp                  time.Duration
+	limits                  activities.Limits
 }
 
 func newVerifyCmd(a *app) *cobra.Command {
@@ -42,10 +43,14 @@ Lightfast's are counted and never touched.
 	f.StringVar(&o.snapshot, "snapshot", "all", "`ID` of a snapshot, latest, or all")
 	f.BoolVar(&o.checksums, "checksums", false, "ask the store for the checksum of each blob, too")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a repository that went away")
+	downloadFlag(f, &o.limits)
 	return cmd
 }
 
 func (a *app) verify(ctx context.Context, o verifyOptions) error {
+	if err := o.limits.Check(); err != nil {
+		return err
+	}
 	_, dest, err := a.openRepository(ctx, o.from)
 	if err != nil {
 		return err
@@ -54,11 +59,12 @@ func (a *app) verify(ctx context.Context, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	in := activities.VerifyInput{Dest: dest, Library: o.library, Snapshot: o.snapshot, Checksums: o.checksums, GiveUp: o.giveUp}
+	in := activities.VerifyInput{Dest: dest, Library: o.library, Snapshot: o.snapshot, Checksums: o.checksums, GiveUp: o.giveUp, Limits: o.limits}
 	j := job{
 		id:       d.WorkflowID("verify", in.Dest, in.Library, in.Snapshot, fmt.Sprint(in.Checksums)),
 		workflow: workflows.VerifyRepository,
 		input:    in,
+		limits:   in.Limits,
 		memo:     map[string]any{"library": in.Library, "source": in.Dest, "host": d.Host.Name},
 	}
 	s := a.newScreen("verified")

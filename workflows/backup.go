@@ -127,7 +127,7 @@ func startPulse(ctx workflow.Context) (end func(epoch activities.Epoch) error) {
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1},
 	})
 	pulse := workflow.ExecuteActivity(beat, a.Pulse)
-	takeHolds(ctx)
+	takeUpdates(ctx)
 	return func(epoch activities.Epoch) error {
 		ctx, cancel := workflow.NewDisconnectedContext(ctx)
 		defer cancel()
@@ -146,13 +146,21 @@ func startPulse(ctx workflow.Context) (end func(epoch activities.Epoch) error) {
 // that has taken effect.
 const UpdatePause = "pause"
 
-func takeHolds(ctx workflow.Context) {
+// UpdateLimits changes the limits of a run, and returns when that has taken
+// effect.
+const UpdateLimits = "limits"
+
+func takeUpdates(ctx workflow.Context) {
 	var a *activities.Activities
-	err := workflow.SetUpdateHandler(ctx, UpdatePause, func(ctx workflow.Context, on bool) error {
-		return workflow.ExecuteActivity(step(ctx, short), a.SetPaused, on).Get(ctx, nil)
-	})
+	err := errors.Join(
+		workflow.SetUpdateHandler(ctx, UpdatePause, func(ctx workflow.Context, on bool) error {
+			return workflow.ExecuteActivity(step(ctx, short), a.SetPaused, on).Get(ctx, nil)
+		}),
+		workflow.SetUpdateHandler(ctx, UpdateLimits, func(ctx workflow.Context, l activities.Limits) error {
+			return workflow.ExecuteActivity(step(ctx, short), a.SetLimits, l).Get(ctx, nil)
+		}))
 	if err != nil {
-		panic(err) // the handler's form is wrong: a bug
+		panic(err) // a handler's form is wrong: a bug
 	}
 }
 

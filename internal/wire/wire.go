@@ -16,6 +16,7 @@ import (
 	"lightfast/catalog"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
+	"lightfast/internal/ratelimit"
 	"lightfast/internal/state"
 	"lightfast/manifest"
 	"lightfast/objectstore"
@@ -32,16 +33,16 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// OpenStore opens a destination.
-func OpenStore(ctx context.Context, dest string, host state.Host, o Options) (objectstore.Store, error) {
+// OpenStore opens a destination, at the limits of line.
+func OpenStore(ctx context.Context, dest string, line ratelimit.Line, host state.Host, o Options) (objectstore.Store, error) {
 	d, err := ParseDest(dest)
 	if err != nil {
 		return nil, err
 	}
 	if d.Folder != "" {
-		return dir.New(d.Folder, dir.Options{Host: host.ID, Log: o.Log})
+		return dir.New(d.Folder, dir.Options{Host: host.ID, Line: line, Log: o.Log})
 	}
-	return s3.New(ctx, s3.Options{Endpoint: d.Endpoint, Region: d.Region, Bucket: d.Bucket, Prefix: d.Prefix, CAFile: o.CAFile, Log: o.Log})
+	return s3.New(ctx, s3.Options{Endpoint: d.Endpoint, Region: d.Region, Bucket: d.Bucket, Prefix: d.Prefix, CAFile: o.CAFile, Line: line, Log: o.Log})
 }
 
 // OpenExisting opens a destination for reading: it makes nothing.
@@ -51,7 +52,7 @@ func OpenExisting(ctx context.Context, d Dest, host state.Host, o Options) (obje
 			return nil, &exit.Error{Code: exit.NoRepo, What: "no repository at " + d.Folder, Err: err, Do: "check the path, and that the disk is mounted"}
 		}
 	}
-	return OpenStore(ctx, d.String(), host, o)
+	return OpenStore(ctx, d.String(), ratelimit.Line{}, host, o)
 }
 
 // Worker works runs off one queue until Stop.
@@ -79,8 +80,8 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 		OpenSource: func(ctx context.Context, s activities.SourceSpec) (photos.Source, error) {
 			return OpenSource(ctx, s, d, nil, o.Log)
 		},
-		OpenStore: func(ctx context.Context, dest string) (objectstore.Store, error) {
-			return OpenStore(ctx, dest, d.Host, o)
+		OpenStore: func(ctx context.Context, dest string, line ratelimit.Line) (objectstore.Store, error) {
+			return OpenStore(ctx, dest, line, d.Host, o)
 		},
 		Host:     manifest.Host{ID: d.Host.ID, Name: d.Host.Name},
 		Progress: activities.NewProgress(time.Now),

@@ -21,13 +21,15 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"lightfast/internal/ratelimit"
 	"lightfast/objectstore"
 )
 
 // Options of a Store. The zero value works.
 type Options struct {
-	Host string       // marks temporary files; letters, digits, "_" and "-"; "" for "local"
-	Log  *slog.Logger // nil for none
+	Host string         // marks temporary files; letters, digits, "_" and "-"; "" for "local"
+	Line ratelimit.Line // holds back what callers write and read, not what is read back
+	Log  *slog.Logger   // nil for none
 }
 
 // Store is a folder as a destination.
@@ -35,6 +37,7 @@ type Store struct {
 	root   string // absolute
 	id     fileID // of root, as New saw it
 	prefix string // of this host's temporary names
+	line   ratelimit.Line
 	log    *slog.Logger
 	group  *group
 	opened atomic.Int64 // temporary files so far
@@ -77,6 +80,7 @@ func New(root string, o Options) (*Store, error) {
 		root:   root,
 		id:     identify(info),
 		prefix: tempPrefix + o.Host + "-",
+		line:   o.Line,
 		log:    o.Log,
 		held:   map[string]*os.File{},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lightfast/internal/ratelimit"
 	"lightfast/objectstore"
 )
 
@@ -30,7 +31,7 @@ func (s *Store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 	if n < 0 {
 		n = st.Size() - off
 	}
-	return &reader{ctx: ctx, key: key, f: f, r: io.NewSectionReader(f, off, n)}, nil
+	return &reader{ctx: ctx, key: key, f: f, r: io.NewSectionReader(f, off, n), limit: s.line.Down}, nil
 }
 
 func (s *Store) open(ctx context.Context, key string) (*os.File, error) {
@@ -54,15 +55,17 @@ type reader struct {
 	key string
 	f   *os.File
 	r   *io.SectionReader
+
+	limit *ratelimit.Limiter
 }
 
 func (r *reader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := r.r.Read(b)
+	n, err := r.r.Read(r.limit.Piece(b))
 	if err != nil && err != io.EOF {
-		err = fail("get", r.key, err)
+		return n, fail("get", r.key, err)
+	}
+	if limitErr := r.limit.Wait(r.ctx, n); limitErr != nil { // ctx has ended
+		return 0, limitErr
 	}
 	return n, err
 }

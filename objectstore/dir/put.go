@@ -53,7 +53,7 @@ func (s *Store) put(ctx context.Context, key string, body io.ReaderAt, size int6
 		return none, err
 	}
 	defer d.discard(t)
-	if err := write(ctx, t, 0, body, 0, size); err != nil {
+	if err := s.write(ctx, t, 0, body, 0, size); err != nil {
 		if e, ok := errors.AsType[*sourceError](err); ok {
 			e.key = key
 		}
@@ -87,7 +87,7 @@ func (s *Store) put(ctx context.Context, key string, body io.ReaderAt, size int6
 var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // write copies body[from:from+size] to off of w.
-func write(ctx context.Context, w io.WriterAt, off int64, body io.ReaderAt, from, size int64) error {
+func (s *Store) write(ctx context.Context, w io.WriterAt, off int64, body io.ReaderAt, from, size int64) error {
 	buf := buffers.Get().(*[256 << 10]byte)
 	defer buffers.Put(buf)
 	for done := int64(0); done < size; {
@@ -100,6 +100,9 @@ func write(ctx context.Context, w io.WriterAt, off int64, body io.ReaderAt, from
 				err = io.ErrUnexpectedEOF
 			}
 			return &sourceError{err: err}
+		}
+		if err := s.line.Up.Wait(ctx, len(b)); err != nil {
+			return err
 		}
 		if _, err := w.WriteAt(b, off+done); err != nil {
 			return err

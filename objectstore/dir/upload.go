@@ -203,7 +203,7 @@ func (s *Store) putPart(ctx context.Context, u objectstore.Upload, n int, body i
 	if size != want {
 		return none, fmt.Errorf("%w: part %d has %d bytes, not %d", objectstore.Invalid, n, size, want)
 	}
-	if err := write(ctx, up.data, at, body, off, size); err != nil {
+	if err := s.write(ctx, up.data, at, body, off, size); err != nil {
 		if e, ok := errors.AsType[*sourceError](err); ok {
 			e.key = u.Key
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
+	"lightfast/internal/ratelimit"
 	"lightfast/objectstore"
 )
 
@@ -45,6 +46,9 @@ type Options struct {
 	// Stall is how long a request may go without moving a byte before it is
 	// cut and sent again. 0 for a minute.
 	Stall time.Duration
+
+	// Line holds bodies back; what waits there for its turn does not stall.
+	Line ratelimit.Line
 
 	Log *slog.Logger // nil for none
 }
@@ -106,7 +110,7 @@ func newStore(o Options) (*Store, error) {
 		// Not %q of it: a URL may hold a password.
 		return nil, errors.New("endpoint is no URL of the form https://host:port")
 	}
-	tr, err := newTransport(o.CAFile, o.Stall)
+	tr, err := newTransport(o.CAFile, o.Stall, o.Line)
 	if err != nil {
 		return nil, err
 	}

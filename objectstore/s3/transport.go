@@ -13,10 +13,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"lightfast/internal/ratelimit"
 )
 
-// newTransport is one connection pool, watched.
-func newTransport(caFile string, stall time.Duration) (http.RoundTripper, error) {
+// newTransport is one connection pool, watched and limited.
+func newTransport(caFile string, stall time.Duration, line ratelimit.Line) (http.RoundTripper, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if caFile != "" {
 		pem, err := os.ReadFile(caFile)
@@ -30,7 +32,7 @@ func newTransport(caFile string, stall time.Duration) (http.RoundTripper, error)
 			return nil, fmt.Errorf("CA file %s holds no certificate", caFile)
 		}
 	}
-	return &watched{stall: stall, next: &http.Transport{
+	return &watched{stall: stall, line: line, next: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     conf,
@@ -47,10 +49,12 @@ var errStalled = errors.New("no byte has moved for too long")
 // watched cuts a request on which no byte has moved for stall: in the body, in
 // the wait for an answer, in the answer while somebody reads it. minio-go and
 // net/http have nothing of the kind for a server that stops reading. How long
-// the whole takes does not matter: a slow line is not a dead one.
+// the whole takes does not matter: a slow line is not a dead one. Bodies pass
+// at the rate of line, and while one waits for its turn nothing is watched.
 type watched struct {
 	next  http.RoundTripper
 	stall time.Duration
+	line  ratelimit.Line
 }
 
 func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -58,7 +62,7 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := startClock(w.stall, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &moving{req.Body, c}
+		req.Body = &moving{req.Body, ctx, w.line.Up, c}
 	}
 	resp, err := w.next.RoundTrip(req)
 	c.stop()
@@ -73,7 +77,7 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp.Body = &answer{resp.Body, ctx, w.stall, cancel}
+	resp.Body = &answer{resp.Body, ctx, w.line.Down, w.stall, cancel}
 	return resp, nil
 }
 
@@ -99,6 +103,13 @@ func (c *clock) touch() {
 	}
 }
 
+// hold stands the time still until touch.
+func (c *clock) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer.Stop()
+}
+
 func (c *clock) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,11 +120,17 @@ func (c *clock) stop() {
 // moving is a request's body that tells of each piece taken.
 type moving struct {
 	io.ReadCloser
+	ctx   context.Context
+	limit *ratelimit.Limiter
 	clock *clock
 }
 
 func (m *moving) Read(b []byte) (int, error) {
-	n, err := m.ReadCloser.Read(b)
+	n, err := m.ReadCloser.Read(m.limit.Piece(b))
+	m.clock.hold()
+	if limitErr := m.limit.Wait(m.ctx, n); limitErr != nil {
+		return 0, limitErr
+	}
 	m.clock.touch()
 	return n, err
 }
@@ -123,16 +140,20 @@ func (m *moving) Read(b []byte) (int, error) {
 type answer struct {
 	io.ReadCloser
 	ctx    context.Context
+	limit  *ratelimit.Limiter
 	stall  time.Duration
 	cancel context.CancelCauseFunc
 }
 
 func (a *answer) Read(b []byte) (int, error) {
 	c := startClock(a.stall, func() { a.cancel(errStalled) })
-	n, err := a.ReadCloser.Read(b)
+	n, err := a.ReadCloser.Read(a.limit.Piece(b))
 	c.stop()
 	if err != nil && context.Cause(a.ctx) == errStalled {
 		err = errStalled
+	}
+	if limitErr := a.limit.Wait(a.ctx, n); limitErr != nil && err == nil {
+		err = limitErr
 	}
 	return n, err
 }

@@ -2,13 +2,17 @@ package s3
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lightfast/internal/ratelimit"
 )
 
 // server is a store without a socket, so that time can be the test's own.
@@ -72,7 +76,7 @@ func TestStalledRequestIsCut(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				err := roundTrip(t, &watched{tt.server, time.Minute}, 0)
+				err := roundTrip(t, &watched{next: tt.server, stall: time.Minute}, 0)
 				if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 					t.Errorf("RoundTrip = %v, want %v", err, tt.want)
 				}
@@ -89,7 +93,7 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 		next := server(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{Body: &slowly{strings.NewReader("answer"), time.Second, r}}, nil
 		})
-		if err := roundTrip(t, &watched{next, time.Minute}, time.Hour); err != nil {
+		if err := roundTrip(t, &watched{next: next, stall: time.Minute}, time.Hour); err != nil {
 			t.Errorf("reading with pauses of an hour: %v", err)
 		}
 	})
@@ -115,3 +119,91 @@ func roundTrip(t *testing.T, w *watched, wait time.Duration) error {
 		}
 	}
 }
+
+// TestLimitedRequestIsNotTakenForAStuckOne: at a low rate one takes longer
+// than the watchdog waits, and rests for longer than that while others pass.
+func TestLimitedRequestIsNotTakenForAStuckOne(t *testing.T) {
+	const size = 4 << 20 // 256 s at 16 KiB/s
+	limit := func(t *testing.T) *ratelimit.Limiter {
+		table, err := ratelimit.ParseTable("16k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ratelimit.New(table)
+	}
+	send := func(t *testing.T, w *watched, body io.Reader) error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://store/", io.NopCloser(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := w.RoundTrip(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	takes := server(func(r *http.Request) (*http.Response, error) {
+		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, make([]byte, 32<<10))
+		return &http.Response{Body: io.NopCloser(io.LimitReader(zeros{}, n))}, err
+	})
+	t.Run("both ways", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			w := &watched{next: takes, stall: time.Second, line: ratelimit.Line{Up: limit(t), Down: limit(t)}}
+			if err := send(t, w, io.LimitReader(zeros{}, size)); err != nil {
+				t.Errorf("RoundTrip = %v", err)
+			}
+			if d := time.Since(began); d < 500*time.Second || d > 520*time.Second {
+				t.Errorf("4 MiB up and down again took %v, want 512 s", d)
+			}
+		})
+	})
+	t.Run("in a crowd", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := &watched{next: takes, stall: time.Second, line: ratelimit.Line{Up: limit(t)}}
+			var all sync.WaitGroup
+			for range 100 { // each moves half a KiB every three seconds
+				all.Go(func() {
+					if err := send(t, w, io.LimitReader(zeros{}, 32<<10)); err != nil {
+						t.Errorf("RoundTrip = %v", err)
+					}
+				})
+			}
+			all.Wait()
+		})
+	})
+	t.Run("but a stuck one is", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stuck := server(func(r *http.Request) (*http.Response, error) {
+				io.CopyN(io.Discard, r.Body, 32<<10)
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})
+			began := time.Now()
+			if err := send(t, &watched{next: stuck, stall: time.Minute, line: ratelimit.Line{Up: limit(t)}}, io.LimitReader(zeros{}, size)); !errors.Is(err, errStalled) {
+				t.Errorf("RoundTrip = %v, want %v", err, errStalled)
+			}
+			if d := time.Since(began); d > 63*time.Second {
+				t.Errorf("it took %v to notice", d)
+			}
+		})
+	})
+	t.Run("and one that nobody waits for ends", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			m := &moving{io.NopCloser(zeros{}), ctx, limit(t), startClock(time.Hour, func() {})}
+			defer m.clock.stop()
+			if _, err := io.Copy(io.Discard, m); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Read = %v, want the end of its context", err)
+			}
+		})
+	})
+}
+
+// zeros never end.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
