@@ -145,6 +145,7 @@ type runDoc struct {
 	MayShrink  bool                 `json:"may_shrink,omitempty"` // the user has said so
 	Accept     []string             `json:"accept,omitempty"`
 	GiveUp     time.Duration        `json:"give_up"`
+	Compress   bool                 `json:"compress,omitempty"` // TIFF and RAW too
 	Restore    *RestoreInput        `json:"restore,omitempty"`
 	Snapshot   string               `json:"snapshot,omitempty"` // of a restore
 	Verify     *VerifyInput         `json:"verify,omitempty"`

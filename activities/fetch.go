@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
+	"lightfast/internal/budget"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 )
 
-// zstdWindow is the largest that a writer of the format may use: what a
-// decoder needs in memory follows from it, whatever a frame asks for.
-const zstdWindow = 8 << 20
-
 // fetch writes content that does not lie as it is in an object of its own to
-// file, and fails unless it is what its hash says.
-func fetch(ctx context.Context, store objectstore.Store, res manifest.Resource, file io.Writer) error {
+// file, and fails unless it is what its hash says. What it takes to decompress
+// is leased.
+func fetch(ctx context.Context, store objectstore.Store, b *budget.Budget, res manifest.Resource, file io.Writer) error {
 	if res.Key == "" {
 		return fetchInline(res, file)
 	}
@@ -32,7 +28,7 @@ func fetch(ctx context.Context, store objectstore.Store, res manifest.Resource, 
 	var body io.Reader
 	switch res.Encoding {
 	case manifest.Zstd:
-		dec, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		dec, err := decompress(ctx, b, src, res.Size)
 		if err != nil {
 			return err
 		}

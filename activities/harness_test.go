@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 	"go.uber.org/goleak"
@@ -215,7 +216,16 @@ func (h *host) holds(path string, want []byte) {
 			h.t.Fatal(err)
 		}
 		defer body.Close()
-		if got, err = io.ReadAll(body); err != nil {
+		plain := io.Reader(body)
+		if r.Encoding == manifest.Zstd {
+			dec, err := zstd.NewReader(body)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			defer dec.Close()
+			plain = dec
+		}
+		if got, err = io.ReadAll(plain); err != nil {
 			h.t.Fatal(err)
 		}
 	}

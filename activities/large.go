@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 
@@ -23,42 +24,59 @@ const (
 	hashBuffer    = 1 << 20
 )
 
-// partSizeOf keeps an object under S3's 10,000 parts with room to spare.
-func partSizeOf(size int64) int64 {
+// partSizeOf is at least least, and keeps an object under S3's 10,000 parts
+// with room to spare.
+func partSizeOf(size, least int64) int64 {
 	const most, mib = 9000, 1 << 20
-	if size <= most*partSize {
-		return partSize
+	if size <= most*least {
+		return least
 	}
 	return (size/most + mib) / mib * mib
 }
 
 // uploadDoc is what the catalog keeps of a large object on its way: what pass
-// one found, and where pass two sends it.
+// one found, and where pass two sends it. CRCs and sizes are those of the
+// object, which is the content or its compressed form.
 type uploadDoc struct {
-	Sum         manifest.Hash      `json:"sha256"`
+	Sum         manifest.Hash      `json:"sha256"` // of the content
 	CRC         uint64             `json:"crc64"`
 	PartCRC     []uint64           `json:"part_crc64"`
 	Size        int64              `json:"size"`
 	PartSize    int64              `json:"part_size"`
 	Fingerprint string             `json:"fingerprint,omitempty"`
-	Upload      objectstore.Upload `json:"upload"` // ID is "" before it began
+	Encoding    string             `json:"encoding,omitempty"`
+	Content     int64              `json:"content,omitempty"` // bytes of content, where there is an Encoding
+	Upload      objectstore.Upload `json:"upload"`            // ID is "" before it began
+}
+
+func (u *uploadDoc) contentSize() int64 {
+	if u.Encoding != "" {
+		return u.Content
+	}
+	return u.Size
 }
 
 // storeLarge reads a file twice: pass one hashes it, pass two sends the parts
 // that the store does not have, each with the checksum of pass one, so that
 // the store itself refuses bytes that changed in between. Both are recorded:
 // a killed process goes on with the part that was on its way.
-func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.Reader) (manifest.Resource, error) {
+//
+// What is compressed is compressed in both passes, and never kept: its bytes
+// follow from the content.
+func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.Reader, how compression) (manifest.Resource, error) {
 	source := fmt.Sprintf("%d/%s/%s/%s", s.lib, s.asset.ID, res.Role, res.Path+"@"+res.Token())
-	u, err := s.passOne(ctx, source, res, r)
+	u, err := s.passOne(ctx, source, res, r, how)
 	if err != nil {
 		return manifest.Resource{}, err
 	}
-	c := content{sum: u.Sum, crc: u.CRC, size: u.Size, fingerprint: u.Fingerprint}
+	c := content{sum: u.Sum, crc: u.CRC, size: u.contentSize(), fingerprint: u.Fingerprint}
 	m := stored(res, c)
 	known, err := s.known(ctx, &m)
 	if err == nil && !known {
-		err = s.passTwo(ctx, source, res, r, m, u, c)
+		if u.Encoding != "" {
+			m = compressed(m, u.Size)
+		}
+		err = s.passTwo(ctx, source, r, &m, u, c)
 	}
 	if err == nil && (!known || u.Upload.ID != "") {
 		err = s.tidy(ctx, m.Key)
@@ -69,59 +87,135 @@ func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.
 	return m, s.a.Catalog.SetUpload(ctx, s.repo, source, nil)
 }
 
-func (s *storing) passOne(ctx context.Context, source string, res photos.Resource, r photos.Reader) (u uploadDoc, err error) {
+func (s *storing) passOne(ctx context.Context, source string, res photos.Resource, r photos.Reader, how compression) (u uploadDoc, err error) {
 	doc, err := s.a.Catalog.Upload(ctx, s.repo, source)
 	if err != nil {
 		return u, err
 	}
 	if doc != nil {
 		err := json.Unmarshal(doc, &u)
-		if err == nil && u.Size == r.Size() && u.PartSize > 0 {
+		if err == nil && u.contentSize() == r.Size() && u.PartSize > 0 && (u.Encoding == "" || s.canPack(u.PartSize)) {
 			return u, nil
 		}
 		u = uploadDoc{} // a record that makes no sense costs reading, never the asset
 	}
-	lease, err := s.a.Budget.Acquire(ctx, hashBuffer, false)
+	beside := int64(0)
+	if how != asIs && s.canPack(packedPartSize(r.Size())) {
+		beside = encoderMemory
+	}
+	lease, err := s.a.Budget.AcquireBeside(ctx, hashBuffer, beside, false)
 	if err != nil {
 		return u, err
 	}
 	defer lease.Release()
-	u.Size, u.PartSize = r.Size(), partSizeOf(r.Size())
-	whole, sum := crc64nvme.New(), sha256.New()
+	packs := beside != 0
+	if packs {
+		if packs, err = samplesPay(r, r.Size(), lease.Buffer()); err != nil {
+			return u, err
+		}
+	}
+	if u, err = digest(ctx, res, r, packs, lease.Buffer()); err != nil {
+		return u, err
+	}
+	return u, s.saveUpload(ctx, source, u)
+}
+
+// digest is what pass one reads a file for.
+func digest(ctx context.Context, res photos.Resource, r photos.Reader, packs bool, buf []byte) (u uploadDoc, err error) {
+	sum, plain := sha256.New(), newPartSums(partSizeOf(r.Size(), partSize))
+	to := []io.Writer{sum, plain}
 	var apple *photos.Fingerprint
 	if res.Fingerprint != "" {
 		apple = photos.NewFingerprint()
+		to = append(to, apple)
 	}
-	part := crc64nvme.New()
-	for off := int64(0); off < u.Size; {
-		n := min(hashBuffer, u.Size-off, u.PartSize-off%u.PartSize)
-		b := lease.Buffer()[:n]
-		if _, err := io.ReadFull(r, b); err != nil {
-			return u, fmt.Errorf("read %s: %w", res.Name, err)
-		}
-		sum.Write(b)
-		whole.Write(b)
-		part.Write(b)
-		if apple != nil {
-			apple.Write(b)
-		}
-		off += n
-		if off%u.PartSize == 0 || off == u.Size {
-			u.PartCRC = append(u.PartCRC, part.Sum64())
-			part.Reset()
-		}
-		if err := ctx.Err(); err != nil {
-			return u, err
-		}
+	read := func(to ...io.Writer) error {
+		return readAll(ctx, r, r.Size(), buf, io.MultiWriter(to...))
+	}
+	packed := newPartSums(packedPartSize(r.Size()))
+	if packs {
+		err = compress(packed, r.Size(), func(w io.Writer) error { return read(append(to, w)...) })
+	} else {
+		err = read(to...)
+	}
+	if err != nil {
+		return u, fmt.Errorf("read %s: %w", res.Name, err)
 	}
 	if err := r.Unchanged(); err != nil {
 		return u, err
 	}
-	u.Sum, u.CRC = manifest.Hash(sum.Sum(nil)), whole.Sum64()
+	plain.end()
+	packed.end()
+	if packs && packed.size <= packedMost(plain.size) {
+		u = packed.doc()
+		u.Encoding, u.Content = manifest.Zstd, plain.size
+	} else {
+		u = plain.doc()
+	}
+	u.Sum = manifest.Hash(sum.Sum(nil))
 	if apple != nil {
 		u.Fingerprint = apple.String()
 	}
-	return u, s.saveUpload(ctx, source, u)
+	return u, nil
+}
+
+// readAll copies size bytes from r to w, by way of buf.
+func readAll(ctx context.Context, r io.Reader, size int64, buf []byte, w io.Writer) error {
+	for size > 0 {
+		b := buf[:min(int64(len(buf)), size)]
+		if _, err := io.ReadFull(r, b); err != nil {
+			return err
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		size -= int64(len(b))
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partSums takes an object and keeps the checksums of its parts and of the
+// whole.
+type partSums struct {
+	partSize, size int64
+	whole, part    hash.Hash64
+	parts          []uint64
+}
+
+func newPartSums(partSize int64) *partSums {
+	return &partSums{partSize: partSize, whole: crc64nvme.New(), part: crc64nvme.New()}
+}
+
+func (p *partSums) Write(b []byte) (int, error) {
+	p.whole.Write(b)
+	for rest := b; len(rest) > 0; {
+		n := min(int64(len(rest)), p.partSize-p.size%p.partSize)
+		p.part.Write(rest[:n])
+		rest = rest[n:]
+		if p.size += n; p.size%p.partSize == 0 {
+			p.endPart()
+		}
+	}
+	return len(b), nil
+}
+
+func (p *partSums) endPart() {
+	p.parts = append(p.parts, p.part.Sum64())
+	p.part.Reset()
+}
+
+// end comes after the last byte.
+func (p *partSums) end() {
+	if p.size%p.partSize != 0 {
+		p.endPart()
+	}
+}
+
+func (p *partSums) doc() uploadDoc {
+	return uploadDoc{CRC: p.whole.Sum64(), PartCRC: p.parts, Size: p.size, PartSize: p.partSize}
 }
 
 func (s *storing) saveUpload(ctx context.Context, source string, u uploadDoc) error {
@@ -133,7 +227,7 @@ func (s *storing) saveUpload(ctx context.Context, source string, u uploadDoc) er
 }
 
 // passTwo brings the object under its key, by whatever way is left to go.
-func (s *storing) passTwo(ctx context.Context, source string, res photos.Resource, r photos.Reader, m manifest.Resource, u uploadDoc, c content) error {
+func (s *storing) passTwo(ctx context.Context, source string, r photos.Reader, m *manifest.Resource, u uploadDoc, c content) error {
 	store := s.openRun.store
 	// Another host, or an attempt whose answer was lost, may have put it there.
 	info, err := store.Stat(ctx, m.Key)
@@ -142,11 +236,15 @@ func (s *storing) passTwo(ctx context.Context, source string, res photos.Resourc
 	} else if !errors.Is(err, objectstore.NotFound) {
 		return err
 	}
-	parts, err := s.resume(ctx, source, res, m, &u)
+	parts, err := s.resume(ctx, source, *m, &u)
 	if err != nil {
 		return err
 	}
-	parts, err = s.sendParts(ctx, r, u, parts)
+	if u.Encoding == "" {
+		parts, err = s.sendParts(ctx, r, u, parts)
+	} else {
+		parts, err = s.sendPacked(ctx, r, u, parts)
+	}
 	if errors.Is(err, photos.ErrChanged) {
 		return s.abort(ctx, source, u, err)
 	} else if err != nil {
@@ -158,7 +256,7 @@ func (s *storing) passTwo(ctx context.Context, source string, res photos.Resourc
 	_, err = store.Complete(ctx, u.Upload, parts, u.CRC)
 	switch {
 	case err == nil:
-		s.stored(m)
+		s.stored(*m)
 		return nil
 	case errors.Is(err, objectstore.Exists), errors.Is(err, objectstore.NotFound):
 		// Another attempt or host was quicker, or it was complete already, or
@@ -173,7 +271,7 @@ func (s *storing) passTwo(ctx context.Context, source string, res photos.Resourc
 }
 
 // thereAlready ends an upload whose object exists.
-func (s *storing) thereAlready(ctx context.Context, m manifest.Resource, u uploadDoc, info objectstore.Info, c content) error {
+func (s *storing) thereAlready(ctx context.Context, m *manifest.Resource, u uploadDoc, info objectstore.Info, c content) error {
 	if err := s.accept(ctx, m, info, c); err != nil {
 		return err
 	}
@@ -200,7 +298,7 @@ func (s *storing) tidy(ctx context.Context, key string) error {
 // resume returns the parts that the store has of the recorded upload and that
 // are ours by their checksums; without a usable one it begins another, and
 // records it before the first part leaves.
-func (s *storing) resume(ctx context.Context, source string, res photos.Resource, m manifest.Resource, u *uploadDoc) ([]objectstore.Part, error) {
+func (s *storing) resume(ctx context.Context, source string, m manifest.Resource, u *uploadDoc) ([]objectstore.Part, error) {
 	if u.Upload.ID != "" {
 		parts, err := s.openRun.store.Parts(ctx, u.Upload)
 		if err == nil {
@@ -216,7 +314,7 @@ func (s *storing) resume(ctx context.Context, source string, res photos.Resource
 		}
 		return parts, s.saveUpload(ctx, source, *u)
 	}
-	up, err := s.openRun.store.Begin(ctx, m.Key, u.Size, u.PartSize, putOptions(res))
+	up, err := s.openRun.store.Begin(ctx, m.Key, u.Size, u.PartSize, putOptions(m))
 	if err != nil {
 		return nil, err
 	}
@@ -260,42 +358,70 @@ func (u *uploadDoc) lengthOf(n int) int64 {
 // sendParts sends what is missing, a few parts at a time, straight from the
 // file: their checksums are known, so no buffer is needed.
 func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, have []objectstore.Part) ([]objectstore.Part, error) {
-	all := make([]objectstore.Part, len(u.PartCRC))
-	for _, p := range have {
-		all[p.Number-1] = p
-		s.a.Progress.part(s.name, p.Size)
-	}
-	run, err := s.a.Catalog.Run(ctx, s.epoch)
+	p, err := s.newParts(ctx, u, have)
 	if err != nil {
 		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partsInFlight)
-	for i := range all {
-		if all[i].Number != 0 {
+	for i := range p.all {
+		n := i + 1
+		if p.has(n) {
 			continue
 		}
 		g.Go(func() error {
-			n := i + 1
-			if err := s.a.whilePaused(gctx, run.Workflow); err != nil {
-				return err
-			}
-			p, err := s.openRun.store.PutPart(gctx, u.Upload, n, r, int64(i)*u.PartSize, u.lengthOf(n), u.PartCRC[i])
+			err := p.put(gctx, n, r, int64(i)*u.PartSize)
 			if errors.Is(err, objectstore.Checksum) {
 				return u.whose(r, n, err)
-			} else if err != nil {
-				return err
 			}
-			all[i] = p
-			s.answered()
-			s.a.Progress.part(s.name, p.Size)
-			s.a.Progress.sent(p.Size)
-			// At once in the catalog: a process that dies must not make the
-			// figures of the run forget what it sent.
-			return s.a.Catalog.AddSent(ctx, s.epoch, s.item, p.Size)
+			return err
 		})
 	}
-	return all, g.Wait()
+	return p.all, g.Wait()
+}
+
+// sendingParts is an upload on its way.
+type sendingParts struct {
+	*storing
+	u        uploadDoc
+	workflow string
+	all      []objectstore.Part // of number 0: missing
+}
+
+func (s *storing) newParts(ctx context.Context, u uploadDoc, have []objectstore.Part) (*sendingParts, error) {
+	p := &sendingParts{storing: s, u: u, all: make([]objectstore.Part, len(u.PartCRC))}
+	for _, h := range have {
+		p.all[h.Number-1] = h
+		s.a.Progress.part(s.name, u.progress(h.Size))
+	}
+	run, err := s.a.Catalog.Run(ctx, s.epoch)
+	p.workflow = run.Workflow
+	return p, err
+}
+
+func (p *sendingParts) has(n int) bool { return p.all[n-1].Number != 0 }
+
+// put sends part n, which begins at off of r.
+func (p *sendingParts) put(ctx context.Context, n int, r io.ReaderAt, off int64) error {
+	if err := p.a.whilePaused(ctx, p.workflow); err != nil {
+		return err
+	}
+	part, err := p.openRun.store.PutPart(ctx, p.u.Upload, n, r, off, p.u.lengthOf(n), p.u.PartCRC[n-1])
+	if err != nil {
+		return err
+	}
+	p.all[n-1] = part
+	p.answered()
+	p.a.Progress.part(p.name, p.u.progress(part.Size))
+	p.a.Progress.sent(part.Size)
+	// At once in the catalog: a process that dies must not make the figures of
+	// the run forget what it sent.
+	return p.a.Catalog.AddSent(ctx, p.epoch, p.item, part.Size)
+}
+
+// progress is how much of the content n bytes of the object stand for.
+func (u *uploadDoc) progress(n int64) int64 {
+	return int64(float64(n) / float64(max(u.Size, 1)) * float64(u.contentSize()))
 }
 
 // whose says whether a part that the store refused was spoilt on its way,

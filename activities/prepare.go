@@ -27,6 +27,10 @@ type BackupInput struct {
 	Exclude []string      `json:"exclude,omitempty"` // labels of assets to leave out
 	GiveUp  time.Duration `json:"give_up"`           // how long to wait for a store that went away
 
+	// Compress asks for TIFF and RAW too to be compressed, where samples say
+	// that it pays.
+	Compress bool `json:"compress,omitempty"`
+
 	// What the user knows of a library that is not what it was.
 	AcceptShrink   bool `json:"accept_shrink,omitempty"`
 	AcceptIdentity bool `json:"accept_identity,omitempty"`
@@ -67,7 +71,7 @@ func ofStep(ctx context.Context, err error) error {
 
 func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInput) (p Prepared, err error) {
 	r := &openRun{doc: runDoc{Source: in.Source, Dest: in.Dest, Accept: in.Accept, GiveUp: in.GiveUp, Started: a.Now(),
-		Excluded: exclusions(in.Exclude), MayShrink: in.AcceptShrink}}
+		Excluded: exclusions(in.Exclude), MayShrink: in.AcceptShrink, Compress: in.Compress}}
 	if r.source, err = a.OpenSource(ctx, in.Source); err != nil {
 		return p, SourceEnd(err)
 	}
@@ -120,7 +124,7 @@ func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (boo
 		doc.Source.Handling != r.doc.Source.Handling {
 		return false, err
 	}
-	doc.Accept, doc.MayShrink, doc.GiveUp = r.doc.Accept, r.doc.MayShrink, r.doc.GiveUp // as asked for now
+	doc.Accept, doc.MayShrink, doc.GiveUp, doc.Compress = r.doc.Accept, r.doc.MayShrink, r.doc.GiveUp, r.doc.Compress // as asked for now
 	r.epoch, r.doc = last.Epoch, doc
 	b, err := json.Marshal(doc)
 	if err != nil {

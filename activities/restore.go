@@ -221,7 +221,7 @@ func (w *writer) content(ctx context.Context, res manifest.Resource) (*atomicfil
 	if plain {
 		err = w.fetchPlain(ctx, res, f)
 	} else {
-		err = fetch(ctx, w.store, res, f)
+		err = fetch(ctx, w.store, w.Budget, res, f)
 	}
 	if err != nil {
 		f.Discard()

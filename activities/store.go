@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"lightfast/catalog"
+	"lightfast/internal/budget"
 	"lightfast/internal/exit"
 	"lightfast/manifest"
 	"lightfast/objectstore"
@@ -321,21 +322,40 @@ func (s *storing) store1(ctx context.Context, res photos.Resource) (manifest.Res
 		return manifest.Resource{}, err
 	}
 	defer r.Close()
-	if r.Size() <= min(smallAsset, s.a.Budget.Max()) {
-		return s.storeSmall(ctx, res, r)
-	}
-	return s.storeLarge(ctx, res, r)
-}
-
-// storeSmall reads a resource once into a leased buffer, hashes it there, and
-// sends that buffer in one request.
-func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.Reader) (manifest.Resource, error) {
-	lease, err := s.a.Budget.Acquire(ctx, max(r.Size(), 1), true)
+	how, err := s.how(res, r)
 	if err != nil {
 		return manifest.Resource{}, err
 	}
-	defer lease.Release()
-	buf := lease.Buffer()[:r.Size()]
+	n := max(r.Size(), 1)
+	buffer, beside := n, int64(0)
+	if how != asIs {
+		buffer, beside = n+packedMost(n), encoderMemory
+	}
+	if n <= smallAsset && buffer+beside <= s.a.Budget.Max() {
+		lease, err := s.a.Budget.AcquireBeside(ctx, buffer, beside, true)
+		if err != nil {
+			return manifest.Resource{}, err
+		}
+		defer lease.Release()
+		return s.storeSmall(ctx, res, r, how, lease)
+	}
+	return s.storeLarge(ctx, res, r, how)
+}
+
+// how looks at a file for how it may be stored.
+func (s *storing) how(res photos.Resource, r photos.Reader) (compression, error) {
+	return mayCompress(res, r.Size(), s.doc.Compress, func() ([]byte, error) {
+		b := make([]byte, min(headLength, r.Size()))
+		_, err := readAt(r, b, 0)
+		return b, err
+	})
+}
+
+// storeSmall reads a resource once into a leased buffer, hashes it there, and
+// sends that buffer, or what is made of it in the rest of the lease, in one
+// request.
+func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.Reader, how compression, lease *budget.Lease) (manifest.Resource, error) {
+	buf, room := lease.Buffer()[:r.Size()], lease.Buffer()[r.Size():]
 	if _, err := io.ReadFull(r, buf); err != nil {
 		return manifest.Resource{}, fmt.Errorf("read %s: %w", res.Name, err)
 	}
@@ -357,17 +377,45 @@ func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.
 	if known, err := s.known(ctx, &m); known || err != nil {
 		return m, err
 	}
-	info, err := s.openRun.store.Put(ctx, m.Key, bytes.NewReader(buf), c.size, c.sum, putOptions(res))
+	body, sum := buf, c.sum
+	packed, err := packSmall(buf, room, how)
+	if err != nil {
+		return m, err
+	}
+	if packed != nil {
+		m, body, sum = compressed(m, int64(len(packed))), packed, sha256.Sum256(packed)
+	}
+	size := int64(len(body))
+	info, err := s.openRun.store.Put(ctx, m.Key, bytes.NewReader(body), size, sum, putOptions(m))
 	if errors.Is(err, objectstore.Exists) {
 		c.crc = crc64nvme.Checksum(buf)
-		return m, s.accept(ctx, m, info, c)
+		lease.Release() // to read what is there may take another
+		return m, s.accept(ctx, &m, info, c)
 	}
 	if err != nil {
 		return m, err
 	}
-	s.sent(c.size)
+	s.sent(size)
 	s.stored(m)
 	return m, nil
+}
+
+// packSmall returns the compressed form of content if it is to be stored so,
+// else nil.
+func packSmall(content, room []byte, how compression) ([]byte, error) {
+	if how == asIs {
+		return nil, nil
+	}
+	if how == ifSamples {
+		if pays, err := samplesPay(bytes.NewReader(content), int64(len(content)), room); err != nil || !pays {
+			return nil, err
+		}
+	}
+	packed, fits, err := pack(content, room)
+	if err != nil || !fits {
+		return nil, err
+	}
+	return packed, nil
 }
 
 // stored describes a resource whose content is c, kept as a plain blob.
@@ -381,28 +429,39 @@ func stored(res photos.Resource, c content) manifest.Resource {
 	return m
 }
 
+// compressed is m kept in an object of storedSize bytes that holds its content
+// compressed.
+func compressed(m manifest.Resource, storedSize int64) manifest.Resource {
+	m.Key, m.Encoding, m.StoredSize = m.Key+manifest.ZstdSuffix, manifest.Zstd, storedSize
+	return m
+}
+
 // inlined: recipes and sidecars, which nobody views in a bucket.
 func inlined(res photos.Resource, size int64) bool {
 	return size <= inlineMost && (res.Role == photos.RoleAdjustment || res.Role == photos.RoleSidecar)
 }
 
 // known looks a content up in the catalog. Whatever its extension was when it
-// was stored first, that is the key.
+// was stored first, and whether it was compressed, that is the object.
 func (s *storing) known(ctx context.Context, m *manifest.Resource) (bool, error) {
 	b, ok, err := s.a.Catalog.Blob(ctx, s.repo, *m.SHA256)
 	if err != nil || !ok {
 		return false, err
 	}
-	m.Key, m.Encoding = b.Key, b.Encoding
+	m.Key, m.Encoding, m.StoredSize = b.Key, b.Encoding, 0
+	if b.Encoding != "" {
+		m.StoredSize = b.StoredSize
+	}
 	s.out.Known++
 	return true, nil
 }
 
 func (s *storing) stored(m manifest.Resource) {
+	b := blobOf(m)
 	s.answered()
 	s.out.Fresh++
-	s.out.Bytes += m.Size
-	s.blobs = append(s.blobs, blobOf(m))
+	s.out.Bytes += b.StoredSize
+	s.blobs = append(s.blobs, b)
 }
 
 func (s *storing) sent(n int64) {
@@ -411,8 +470,14 @@ func (s *storing) sent(n int64) {
 }
 
 // accept takes an object that was there before us as ours if its content is.
-func (s *storing) accept(ctx context.Context, m manifest.Resource, info objectstore.Info, c content) error {
-	same, err := sameContent(ctx, s.openRun.store, info, c)
+// A compressed one may have another length than ours: m gets it.
+func (s *storing) accept(ctx context.Context, m *manifest.Resource, info objectstore.Info, c content) error {
+	same, err := false, error(nil)
+	if m.Encoding == "" {
+		same, err = sameContent(ctx, s.openRun.store, info, c)
+	} else {
+		same, err = s.samePacked(ctx, *m, info)
+	}
 	if err != nil {
 		return err
 	}
@@ -420,9 +485,26 @@ func (s *storing) accept(ctx context.Context, m manifest.Resource, info objectst
 		return &exit.Error{Code: exit.Destination, What: "object " + m.Key, Err: errors.New("its content is not what its name says"),
 			Do: "move it away and run the same command again"}
 	}
+	if m.Encoding != "" {
+		m.StoredSize = info.Size
+	}
 	s.out.Known++
-	s.blobs = append(s.blobs, blobOf(m))
+	s.blobs = append(s.blobs, blobOf(*m))
 	return nil
+}
+
+// samePacked reports whether a compressed object holds the content of m: by
+// the size that the store keeps beside it, else by reading it. Its bytes may
+// be another compressor's.
+func (s *storing) samePacked(ctx context.Context, m manifest.Resource, info objectstore.Info) (bool, error) {
+	if info.ContentSize != 0 {
+		return info.ContentSize == m.Size, nil
+	}
+	err := fetch(ctx, s.openRun.store, s.a.Budget, m, io.Discard)
+	if problem, ok := errors.AsType[*fileProblem](err); ok && problem.damaged {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // sameContent compares an object with what we hold: by the checksum that the
@@ -460,8 +542,11 @@ func sumOf(ctx context.Context, store objectstore.Store, key string) (sum [32]by
 }
 
 // putOptions show a blob in a bucket browser as what it is.
-func putOptions(res photos.Resource) objectstore.PutOptions {
-	return objectstore.PutOptions{ContentType: contentType(res.Name), Filename: res.Name}
+func putOptions(m manifest.Resource) objectstore.PutOptions {
+	if m.Encoding != "" {
+		return objectstore.PutOptions{ContentType: "application/zstd", Filename: m.Name + manifest.ZstdSuffix, ContentSize: m.Size}
+	}
+	return objectstore.PutOptions{ContentType: contentType(m.Name), Filename: m.Name}
 }
 
 // AwaitStore returns when the destination answers again, and gives up after

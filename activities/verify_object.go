@@ -66,7 +66,7 @@ func lookAt(ctx context.Context, s objectstore.Store, o *catalog.Object) (err er
 	d := manifest.Damage{Key: o.Key}
 	info, err := s.Stat(ctx, o.Key)
 	hash, _ := manifest.ParseBlobKey(o.Key)
-	comparable := err == nil && info.SHA256 != nil && !strings.HasSuffix(o.Key, ".zst")
+	comparable := err == nil && info.SHA256 != nil && !strings.HasSuffix(o.Key, manifest.ZstdSuffix)
 	switch {
 	case errors.Is(err, objectstore.NotFound):
 		d.Missing, d.Why = true, "missing in the repository"

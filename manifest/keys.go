@@ -19,11 +19,14 @@ const (
 	ReceiptPrefix  = "receipts/"
 )
 
+// ZstdSuffix ends the key of a compressed blob.
+const ZstdSuffix = ".zst"
+
 const pageSuffix = ".jsonl.zst"
 
 // BlobKey returns the key of content with the extension ext, which is one
-// that [Extension] returned. The key of a compressed blob has ".zst" after
-// that.
+// that [Extension] returned. The key of a compressed blob has [ZstdSuffix]
+// after that.
 func BlobKey(h Hash, ext string) string {
 	key := BlobPrefix + fanned(h)
 	if ext != "" {
@@ -38,7 +41,7 @@ func ParseBlobKey(key string) (h Hash, ok bool) {
 	if !ok {
 		return Hash{}, false
 	}
-	name = strings.TrimSuffix(name, ".zst")
+	name = strings.TrimSuffix(name, ZstdSuffix)
 	if i := strings.IndexByte(name, '.'); i >= 0 {
 		if Extension(name) != name[i+1:] || name[i+1:] == "" {
 			return Hash{}, false

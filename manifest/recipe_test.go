@@ -1,7 +1,9 @@
 package manifest_test
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,6 +107,54 @@ func TestStrangerRestoresWithPlainTools(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Errorf("restored files (-want +got):\n%s\n%s", diff, out)
+	}
+}
+
+// A database as a backup stores it: one frame, larger than its window, with
+// the size of its content.
+func TestStrangerRestoresALargeCompressedBlob(t *testing.T) {
+	script, repo := recipe(t), t.TempDir()
+	content := strings.Repeat("SQLite format 3, one page after another; ", 100_000)
+	h := hashOf(content)
+	var blob bytes.Buffer
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc.ResetContentSize(&blob, int64(len(content)))
+	_, err = io.WriteString(struct{ io.Writer }{enc}, content)
+	if err := errors.Join(err, enc.Close()); err != nil {
+		t.Fatal(err)
+	}
+	key := manifest.BlobKey(h, "sqlite") + manifest.ZstdSuffix
+	line, err := manifest.EncodeAsset(manifest.Asset{ID: "database/Photos.sqlite", Resources: []manifest.Resource{{Role: "library", Name: "Photos.sqlite",
+		Path: "database/Photos.sqlite", Size: int64(len(content)), SHA256: &h, Key: key, Encoding: manifest.Zstd, StoredSize: int64(blob.Len())}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pager := manifest.NewPager()
+	page, err := pager.Add("database/Photos.sqlite", line)
+	if page == nil && err == nil {
+		page, err = pager.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := sampleHead(t)
+	head.Pages = []manifest.PageRef{{SHA256: page.Hash, Assets: 1, Size: page.Size}}
+	body, err := manifest.EncodeHead(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, data := range map[string][]byte{key: blob.Bytes(), manifest.PageKey(page.Hash): compress(t, page), manifest.HeadKey(head.Library.ID, head.ID): body} {
+		path := filepath.Join(repo, key)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, out, err := restore(t, script, repo)
+	if err != nil || len(files) != 1 || files["database/Photos.sqlite"] != content {
+		t.Errorf("%d files came back, %v\n%s", len(files), err, out)
 	}
 }
 

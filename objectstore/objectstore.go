@@ -89,6 +89,10 @@ type SHA256 [32]byte
 type PutOptions struct {
 	ContentType string // "" for application/octet-stream
 	Filename    string // original name, for Content-Disposition; may hold anything
+
+	// ContentSize is the length of what a transformed object (compressed, say)
+	// was made of; 0 for one that is its own content.
+	ContentSize int64
 }
 
 // Info describes an object.
@@ -102,6 +106,10 @@ type Info struct {
 	// multipart object has a CRC64 only.
 	SHA256 *SHA256
 	CRC64  *uint64
+
+	// ContentSize is that of PutOptions, 0 where there was none or the store
+	// keeps none.
+	ContentSize int64
 }
 
 // Upload is an unfinished multipart upload. PartSize and Size are 0 from Find.

@@ -26,6 +26,7 @@ type backupOptions struct {
 	initRepo, noFollow, detach   bool
 	accept, exclude              []string
 	acceptShrink, acceptIdentity bool
+	compress                     bool
 	giveUp, interim              time.Duration
 	limits                       activities.Limits
 }
@@ -48,6 +49,9 @@ Of a Photos library, --photos-handling says what is stored:
 All assets are backed up unless --exclude leaves some out, by these labels; they
 are counted, each once, and stay in the snapshots that have them:
 ` + labelHelp() + `
+Databases, plists and texts of a bundle are stored compressed (zstd); what is
+compressed already never is.
+
 A library that has lost 30 % of its assets since its last snapshot (all of
 them, if it had fewer than ten), or that is another one than was last backed up
 from this path, is refused as suspicious until you say that this is meant.
@@ -71,6 +75,7 @@ from this path, is refused as suspicious until you say that this is meant.
 	f.BoolVar(&o.acceptShrink, "accept-shrink", false, "back up a library that has lost many of its assets since its last snapshot")
 	f.BoolVar(&o.acceptIdentity, "accept-identity", false, "back up a library that has taken another one's place, as a library of its own")
 	f.StringSliceVar(&o.exclude, "exclude", nil, "`LABELS` of assets to leave out, such as trashed,hidden")
+	f.BoolVar(&o.compress, "compress", false, "compress TIFF and RAW too, where samples say that it pays: a bucket cannot show them then")
 	f.DurationVar(&o.giveUp, "give-up", 24*time.Hour, "`TIME` to wait for a destination that went away")
 	uploadFlag(f, &o.limits)
 	f.DurationVar(&o.interim, "interim", 0, "`TIME` between interim snapshots of a long run (default: 10 minutes, then half an hour)")
@@ -173,7 +178,7 @@ func (o backupOptions) input(remote bool) (in activities.BackupInput, err error)
 	}
 	return activities.BackupInput{Source: spec,
 		Dest: dest.String(), Init: o.initRepo, Accept: o.accept, Exclude: o.exclude,
-		AcceptShrink: o.acceptShrink, AcceptIdentity: o.acceptIdentity, GiveUp: o.giveUp, Limits: o.limits, Interim: o.interim}, nil
+		AcceptShrink: o.acceptShrink, AcceptIdentity: o.acceptIdentity, GiveUp: o.giveUp, Compress: o.compress, Limits: o.limits, Interim: o.interim}, nil
 }
 
 // workflowParts name the run. PhotosOnly and PhotosAndLibrary make snapshots of

@@ -1,5 +1,5 @@
 // Package budget is the one byte budget of the process: the only way to get a
-// buffer for content in flight.
+// buffer for content in flight, and leave to allocate one elsewhere.
 //
 // What is leased and what is kept for reuse is never more than the limit.
 // A lease is at most half of it, so that two always fit side by side. A
@@ -53,14 +53,22 @@ func (b *Budget) reserve() int64 { return b.limit / 4 }
 // small. It fails with ErrTooLarge, with the error of ctx, or when the system
 // has no memory. Whoever holds a lease must not wait for another.
 func (b *Budget) Acquire(ctx context.Context, n int64, small bool) (*Lease, error) {
-	if n < 0 || n > b.Max() {
-		return nil, fmt.Errorf("lease %d bytes of %d: %w", n, b.limit, ErrTooLarge)
+	return b.AcquireBeside(ctx, n, 0, small)
+}
+
+// AcquireBeside leases n bytes of buffer as Acquire does, and with them
+// beside bytes that have no buffer: what the caller will allocate itself, for
+// a compressor say, until Release.
+func (b *Budget) AcquireBeside(ctx context.Context, n, beside int64, small bool) (*Lease, error) {
+	if n < 0 || beside < 0 || n > b.Max() || beside > b.Max()-n {
+		return nil, fmt.Errorf("lease %d and %d bytes of %d: %w", n, beside, b.limit, ErrTooLarge)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	size := sizeClass(n, b.Max())
-	l := &Lease{b: b, n: n, size: size, small: small && size <= b.reserve(), since: time.Now(), granted: make(chan struct{})}
+	mapped := sizeClass(n, b.Max()-beside)
+	size := mapped + beside
+	l := &Lease{b: b, n: n, mapped: mapped, size: size, small: small && size <= b.reserve(), since: time.Now(), granted: make(chan struct{})}
 	b.enqueue(l)
 	select {
 	case <-l.granted:
@@ -69,11 +77,11 @@ func (b *Budget) Acquire(ctx context.Context, n int64, small bool) (*Lease, erro
 			return nil, ctx.Err()
 		}
 	}
-	if l.memory == nil && size > 0 {
-		memory, err := mapMemory(size)
+	if l.memory == nil && mapped > 0 {
+		memory, err := mapMemory(mapped)
 		if err != nil {
 			l.Release()
-			return nil, fmt.Errorf("map %d bytes: %w", size, err)
+			return nil, fmt.Errorf("map %d bytes: %w", mapped, err)
 		}
 		l.memory = memory
 	}
@@ -137,7 +145,7 @@ func (b *Budget) give(l *Lease) {
 	if !l.small {
 		b.byLarge += l.size
 	}
-	l.memory = b.idle.take(l.size)
+	l.memory = b.idle.take(l.mapped)
 	b.idle.shrink(b.limit - b.inUse)
 	l.since = time.Now()
 	b.held[l] = struct{}{}
@@ -147,7 +155,9 @@ func (b *Budget) give(l *Lease) {
 // Lease is a buffer that somebody has to release.
 type Lease struct {
 	b       *Budget
-	n, size int64 // asked for, and taken from the budget
+	n       int64 // of buffer, as asked for
+	mapped  int64 // for it
+	size    int64 // taken from the budget
 	small   bool
 	granted chan struct{}
 	since   time.Time // waiting, then held; guarded by b.mu

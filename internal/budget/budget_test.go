@@ -63,6 +63,30 @@ func TestMoreThanHalfIsRefused(t *testing.T) {
 	acquire(t, b, b.Max(), false).Release()
 }
 
+func TestBytesBesideABufferCountAndAreNotMapped(t *testing.T) {
+	b := budget.New(16 * mib)
+	l, err := b.AcquireBeside(t.Context(), mib, 3*mib, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := b.Stats().InUse; len(l.Buffer()) != mib || in != 4*mib {
+		t.Errorf("a buffer of %d bytes, %d in use; want 1 MiB of 4", len(l.Buffer()), in)
+	}
+	l.Release()
+	if s := b.Stats(); s.InUse != 0 || s.Idle != mib {
+		t.Errorf("after Release: %d in use, %d kept for reuse; want none and 1 MiB", s.InUse, s.Idle)
+	}
+	if l, err = b.AcquireBeside(t.Context(), 0, 8*mib, false); err != nil || len(l.Buffer()) != 0 {
+		t.Fatalf("no buffer and half of the budget: %v", err)
+	}
+	l.Release()
+	for _, beside := range []int64{-1, 8 * mib, 1<<63 - 1} {
+		if _, err := b.AcquireBeside(t.Context(), 1, beside, false); !errors.Is(err, budget.ErrTooLarge) {
+			t.Errorf("1 byte and %d beside = %v, want ErrTooLarge", beside, err)
+		}
+	}
+}
+
 func TestReleaseTwiceCountsOnce(t *testing.T) {
 	b := budget.New(8 * mib)
 	l, other := acquire(t, b, mib, true), acquire(t, b, mib, true)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -102,6 +103,11 @@ func (s *Store) Stat(ctx context.Context, key string) (objectstore.Info, error) 
 	info.SHA256 = decodeSHA256(o.ChecksumSHA256)
 	if crc, ok := decodeCRC(o.ChecksumCRC64NVME); ok {
 		info.CRC64 = &crc
+	}
+	for name, value := range o.UserMetadata { // in whatever case the server sends it
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 && strings.EqualFold(name, contentSize) {
+			info.ContentSize = n
+		}
 	}
 	return info, nil
 }

@@ -36,10 +36,10 @@ func (s *Store) Begin(ctx context.Context, key string, size, partSize int64, o o
 	id, err := s.core.NewMultipartUpload(ctx, s.bucket, s.prefix+key, minio.PutObjectOptions{
 		ContentType:        contentType(o.ContentType),
 		ContentDisposition: disposition(o.Filename),
-		UserMetadata: map[string]string{
+		UserMetadata: userMetadata(o, map[string]string{
 			"x-amz-checksum-algorithm": "CRC64NVME",
 			"x-amz-checksum-type":      "FULL_OBJECT",
-		},
+		}),
 	})
 	if err != nil {
 		return objectstore.Upload{}, fail(ctx, "begin", key, err)

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -51,7 +52,7 @@ func (s *Store) put(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	opts := minio.PutObjectOptions{
 		ContentType:          contentType(o.ContentType),
 		ContentDisposition:   disposition(o.Filename),
-		UserMetadata:         map[string]string{"x-amz-checksum-sha256": want},
+		UserMetadata:         userMetadata(o, map[string]string{"x-amz-checksum-sha256": want}),
 		DisableContentSha256: true, // the header above is checked as well, and kept
 	}
 	opts.SetMatchETagExcept("*")
@@ -84,7 +85,18 @@ func (s *Store) put(ctx context.Context, key string, r io.ReaderAt, size int64, 
 	if up.ChecksumSHA256 != want {
 		return none, fmt.Errorf("%w: the store has %s", objectstore.Checksum, up.ChecksumSHA256)
 	}
-	return objectstore.Info{Key: key, Size: size, ETag: up.ETag, SHA256: &sum}, nil
+	return objectstore.Info{Key: key, Size: size, ETag: up.ETag, SHA256: &sum, ContentSize: o.ContentSize}, nil
+}
+
+// contentSize is the name of the user metadata that has PutOptions.ContentSize.
+const contentSize = "lf-size"
+
+// userMetadata adds to headers what o wants to be kept beside the object.
+func userMetadata(o objectstore.PutOptions, headers map[string]string) map[string]string {
+	if o.ContentSize != 0 {
+		headers[contentSize] = strconv.FormatInt(o.ContentSize, 10)
+	}
+	return headers
 }
 
 // sending calls send with a body that is closed for good when it returns.

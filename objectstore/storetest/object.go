@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/crc64nvme"
+
 	"lightfast/objectstore"
 )
 
@@ -129,6 +131,38 @@ func putSurvivesAnyFileName(t *testing.T, open func() objectstore.Store) {
 			}
 			wantObject(t, s, key, body)
 		}
+	}
+}
+
+func contentSizeIsKeptOrUnknown(t *testing.T, open func() objectstore.Store) {
+	s, body := open(), Bytes(1, 5000)
+	transformed := objectstore.PutOptions{ContentSize: 1 << 40}
+	if _, err := s.Put(t.Context(), "small", bytes.NewReader(body), int64(len(body)), sha256.Sum256(body), transformed); err != nil {
+		t.Fatal(err)
+	}
+	crc := crc64nvme.Checksum(body)
+	u, err := s.Begin(t.Context(), "large", int64(len(body)), 5<<20, transformed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := s.PutPart(t.Context(), u, 1, bytes.NewReader(body), 0, int64(len(body)), crc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Complete(t.Context(), u, []objectstore.Part{part}, crc); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "plain", body)
+	got := map[string]int64{}
+	for _, key := range []string{"small", "large", "plain"} {
+		info, err := open().Stat(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[key] = info.ContentSize
+	}
+	if keeps := got["small"] == 1<<40 && got["large"] == 1<<40; got["plain"] != 0 || !keeps && got["small"]+got["large"] != 0 {
+		t.Errorf("content sizes %v, want those that were given, or none at all", got)
 	}
 }
 

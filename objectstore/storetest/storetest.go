@@ -34,6 +34,7 @@ func Run(t *testing.T, place func(t *testing.T) (open func() objectstore.Store))
 		{"PutLetsGoOfItsBody", putLetsGoOfItsBody},
 		{"PutSurvivesAnyFileName", putSurvivesAnyFileName},
 		{"PutOnceUnderARace", putOnceUnderARace},
+		{"ContentSizeIsKeptOrUnknown", contentSizeIsKeptOrUnknown},
 		{"PutsAreIndependent", putsAreIndependent},
 		{"GetRanges", getRanges},
 		{"GetMissing", getMissing},
