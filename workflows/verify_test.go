@@ -43,14 +43,7 @@ func TestVerifyBeginsAnewWhenItsCatalogIsLost(t *testing.T) {
 		"FinishVerify": func(context.Context, activities.Epoch) (activities.VerifyResult, error) {
 			return activities.VerifyResult{Blobs: 3}, step("finish", nil)
 		},
-		"Pulse": func(ctx context.Context) (activities.Report, error) {
-			select {
-			case <-ended:
-				return activities.Report{}, nil
-			case <-ctx.Done():
-				return activities.Report{}, ctx.Err()
-			}
-		},
+		"Pulse":  func(ctx context.Context) (activities.Report, error) { return beat(ctx, ended) },
 		"EndRun": func(context.Context, activities.Epoch) error { close(ended); return nil },
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
