@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -188,10 +187,8 @@ func TestWhatIsNoFileIsNeverOpened(t *testing.T) {
 	}
 }
 
-// TestWithoutRights runs itself again as nobody: nothing is forbidden to root.
 func TestWithoutRights(t *testing.T) {
-	if os.Geteuid() == 0 {
-		asNobody(t)
+	if photostest.AsNobody(t) {
 		return
 	}
 	root := t.TempDir()
@@ -228,30 +225,6 @@ func TestWithoutRights(t *testing.T) {
 		if !isSourceError(err, "not permitted") {
 			t.Errorf("Scan of a forbidden folder: %v", err)
 		}
-	}
-}
-
-func asNobody(t *testing.T) {
-	const nobody = 65534
-	dir, err := os.MkdirTemp("", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	binary, err := os.ReadFile(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	copied := filepath.Join(dir, "folder.test")
-	if err := errors.Join(os.WriteFile(copied, binary, 0o755), os.Chown(dir, nobody, nobody)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^TestWithoutRights$", "-test.v")
-	cmd.Env, cmd.Dir = append(os.Environ(), "TMPDIR="+dir), dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "PASS") {
-		t.Errorf("as nobody: %v\n%s", err, out)
 	}
 }
 
