@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
-	"lightfast/activities"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
 	"lightfast/manifest"
@@ -329,35 +328,5 @@ func TestASmallBudgetStoresLargeDatabasesPlain(t *testing.T) {
 	stored := h.snapshot()
 	if stored["small.sqlite"].Encoding != manifest.Zstd || stored["large.sqlite"].Encoding != "" {
 		t.Errorf("encodings %q, %q; want the small one compressed", stored["small.sqlite"].Encoding, stored["large.sqlite"].Encoding)
-	}
-}
-
-func TestALostAnswerOfACompressedObjectIsNoFailure(t *testing.T) {
-	for _, tt := range []struct {
-		op   string
-		size int
-	}{{"put", 100_000}, {"complete", 20 * mib}} {
-		lib := newMemory()
-		content := database(1, tt.size)
-		lib.put("a.sqlite", photos.RoleLibrary, content)
-		h := newHost(t, lib, t.TempDir())
-		p := h.prepare()
-		in := h.only(p)
-		in.Lane = activities.Large
-		h.store.after = func(op, _ string) error {
-			if op == tt.op {
-				return &objectstore.Error{Class: objectstore.Unavailable, Op: op}
-			}
-			return nil
-		}
-		if _, err := h.storeAsset(in); err == nil {
-			t.Fatalf("%s: no failure", tt.op)
-		}
-		h.store.after = nil
-		if out, err := h.storeAsset(in); err != nil || out != activities.OutcomeDone {
-			t.Fatalf("%s: %s, %v", tt.op, out, err)
-		}
-		h.finish(p)
-		h.holds("a.sqlite", content)
 	}
 }

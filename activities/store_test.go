@@ -284,12 +284,17 @@ func TestAnUploadThatTheStoreForgotBeginsAnew(t *testing.T) {
 
 func TestALostAnswerIsNoFailure(t *testing.T) {
 	for _, tt := range []struct {
-		op   string
-		size int
-	}{{"put", 1000}, {"complete", 2 * parts}} {
+		op, name string
+		role     photos.Role
+		content  []byte
+	}{
+		{"put", "a.mov", photos.RoleOriginal, noise(1, 1000)},
+		{"complete", "a.mov", photos.RoleOriginal, noise(1, 2*parts)},
+		{"put", "a.sqlite", photos.RoleLibrary, database(1, 100_000)}, // compressed
+		{"complete", "a.sqlite", photos.RoleLibrary, database(1, 20*mib)},
+	} {
 		lib := newMemory()
-		content := noise(1, tt.size)
-		lib.put("a.mov", photos.RoleOriginal, content)
+		lib.put(tt.name, tt.role, tt.content)
 		h := newHost(t, lib, t.TempDir())
 		p := h.prepare()
 		in := h.only(p)
@@ -301,14 +306,14 @@ func TestALostAnswerIsNoFailure(t *testing.T) {
 			return nil
 		}
 		if _, err := h.storeAsset(in); err == nil {
-			t.Fatalf("%s: no failure", tt.op)
+			t.Fatalf("%s of %s: no failure", tt.op, tt.name)
 		}
 		h.store.after = nil
 		if out, err := h.storeAsset(in); err != nil || out != activities.OutcomeDone {
-			t.Fatalf("%s: %s, %v", tt.op, out, err)
+			t.Fatalf("%s of %s: %s, %v", tt.op, tt.name, out, err)
 		}
 		h.finish(p)
-		h.holds("a.mov", content)
+		h.holds(tt.name, tt.content)
 	}
 }
 

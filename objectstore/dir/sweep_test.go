@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -29,7 +31,7 @@ func sendPart(ctx context.Context, s objectstore.Store, u objectstore.Upload, n 
 }
 
 // uploader begins two uploads in root, sends the first part of each, tells
-// their ids and waits to be killed.
+// their ids and holds them until it is killed or its parent is gone.
 func uploader(root string) {
 	s, err := dir.New(root, dir.Options{Host: "mac"})
 	for _, key := range []string{"blobs/keep", "blobs/drop"} {
@@ -46,7 +48,9 @@ func uploader(root string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	select {}
+	io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(s) // else the collector closes the files of a store that nobody uses, and with them their locks
+	os.Exit(0)
 }
 
 func TestSweepKnowsTheDeadFromTheLiving(t *testing.T) {
@@ -55,6 +59,9 @@ func TestSweepKnowsTheDeadFromTheLiving(t *testing.T) {
 	cmd.Env = append(os.Environ(), "LF_TEST_UPLOADER="+root)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
