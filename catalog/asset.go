@@ -189,7 +189,7 @@ func setFigures(tx *sql.Tx, asset int64, state ItemState, f Figures) error {
 
 // Docs returns the document of an asset, and its line in a page.
 func (c *Catalog) Docs(ctx context.Context, asset int64) (doc, row []byte, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT doc, row FROM doc WHERE asset = ?`, asset).Scan(&doc, &row)
+	err = c.one(ctx, `SELECT doc, row FROM doc WHERE asset = ?`, asset).Scan(&doc, &row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil, ErrNoPlan
 	}

@@ -130,6 +130,12 @@ func migrateOne(ctx context.Context, conn *sql.Conn, n int, text string) error {
 	return err
 }
 
+// one looks a row up by its key, which takes microseconds: to be able to give
+// up in the middle would cost a goroutine each, and that as much again.
+func (c *Catalog) one(ctx context.Context, query string, args ...any) *sql.Row {
+	return c.db.QueryRowContext(context.WithoutCancel(ctx), query, args...)
+}
+
 // maxGroup bounds how long one commit keeps the first of its writers waiting.
 const maxGroup = 256
 

@@ -9,7 +9,7 @@ import (
 // Download returns what was recorded of a blob on its way into a file of an
 // item, nil for nothing.
 func (c *Catalog) Download(ctx context.Context, e Epoch, item int64, key string) (doc []byte, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT doc FROM download WHERE epoch = ? AND item = ? AND key = ?`, e, item, key).Scan(&doc)
+	err = c.one(ctx, `SELECT doc FROM download WHERE epoch = ? AND item = ? AND key = ?`, e, item, key).Scan(&doc)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -48,7 +48,7 @@ func (c *Catalog) Library(ctx context.Context, repo RepositoryID, key, name stri
 // repository, with ID 0 if none was.
 func (c *Catalog) LibraryAt(ctx context.Context, repo RepositoryID, source string) (l Library, err error) {
 	l.Repository = repo
-	err = c.db.QueryRowContext(ctx, `SELECT l.id, l.key, l.name, l.workflow, l.snapshot
+	err = c.one(ctx, `SELECT l.id, l.key, l.name, l.workflow, l.snapshot
 		FROM place p JOIN library l ON l.id = p.library WHERE p.repository = ? AND p.source = ?`, repo, source).
 		Scan(&l.ID, &l.Key, &l.Name, &l.Workflow, &l.Snapshot)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -105,7 +105,7 @@ type Blob struct {
 // Blob looks a content up.
 func (c *Catalog) Blob(ctx context.Context, repo RepositoryID, hash [32]byte) (b Blob, ok bool, err error) {
 	b.Hash = hash
-	err = c.db.QueryRowContext(ctx, `SELECT size, key, encoding, stored_size FROM blob WHERE repository = ? AND hash = ?`,
+	err = c.one(ctx, `SELECT size, key, encoding, stored_size FROM blob WHERE repository = ? AND hash = ?`,
 		repo, hash[:]).Scan(&b.Size, &b.Key, &b.Encoding, &b.StoredSize)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Blob{}, false, nil
@@ -121,7 +121,7 @@ func addBlob(tx *sql.Tx, repo RepositoryID, b Blob) error {
 
 // Page returns the stored size of a page that the repository holds.
 func (c *Catalog) Page(ctx context.Context, repo RepositoryID, hash [32]byte) (storedSize int64, ok bool, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT stored_size FROM page WHERE repository = ? AND hash = ?`, repo, hash[:]).Scan(&storedSize)
+	err = c.one(ctx, `SELECT stored_size FROM page WHERE repository = ? AND hash = ?`, repo, hash[:]).Scan(&storedSize)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -139,7 +139,7 @@ func (c *Catalog) AddPage(ctx context.Context, repo RepositoryID, hash [32]byte,
 // Upload returns what was recorded for a large object on its way, nil for
 // nothing. source names the resource and the state that it was read in.
 func (c *Catalog) Upload(ctx context.Context, repo RepositoryID, source string) (doc []byte, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT doc FROM upload WHERE repository = ? AND source = ?`, repo, source).Scan(&doc)
+	err = c.one(ctx, `SELECT doc FROM upload WHERE repository = ? AND source = ?`, repo, source).Scan(&doc)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -36,7 +36,7 @@ func (c *Catalog) ChangeLimits(ctx context.Context, workflow, run string, change
 
 // Limits returns what the run of a workflow is limited to.
 func (c *Catalog) Limits(ctx context.Context, workflow string) (l Limits, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT upload, download FROM limits WHERE workflow = ?`, workflow).Scan(&l.Upload, &l.Download)
+	err = c.one(ctx, `SELECT upload, download FROM limits WHERE workflow = ?`, workflow).Scan(&l.Upload, &l.Download)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

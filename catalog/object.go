@@ -115,7 +115,7 @@ func (c *Catalog) DamagedObjects(ctx context.Context, e Epoch) iter.Seq2[Object,
 
 // ObjectDamage returns the Damage of an object, nil for none.
 func (c *Catalog) ObjectDamage(ctx context.Context, e Epoch, key string) (damage []byte, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT damage FROM object WHERE epoch = ? AND key = ?`, e, key).Scan(&damage)
+	err = c.one(ctx, `SELECT damage FROM object WHERE epoch = ? AND key = ?`, e, key).Scan(&damage)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -131,7 +131,7 @@ type ObjectFigures struct {
 
 // ObjectFigures sums the objects of a verify.
 func (c *Catalog) ObjectFigures(ctx context.Context, e Epoch) (f ObjectFigures, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT coalesce(sum(size >= 0), 0), coalesce(sum(max(size, 0)), 0), coalesce(sum(checked = 2), 0), coalesce(sum(damage IS NOT NULL), 0)
+	err = c.one(ctx, `SELECT coalesce(sum(size >= 0), 0), coalesce(sum(max(size, 0)), 0), coalesce(sum(checked = 2), 0), coalesce(sum(damage IS NOT NULL), 0)
 		FROM object WHERE epoch = ?`, e).Scan(&f.Objects, &f.Bytes, &f.Proven, &f.Damaged)
 	return f, err
 }

@@ -19,6 +19,6 @@ func (c *Catalog) SetPaused(ctx context.Context, workflow string, on bool) error
 
 // Paused reports whether the runs of a workflow are held.
 func (c *Catalog) Paused(ctx context.Context, workflow string) (on bool, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM paused WHERE workflow = ?)`, workflow).Scan(&on)
+	err = c.one(ctx, `SELECT EXISTS (SELECT 1 FROM paused WHERE workflow = ?)`, workflow).Scan(&on)
 	return on, err
 }

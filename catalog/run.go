@@ -63,7 +63,7 @@ func (c *Catalog) Run(ctx context.Context, e Epoch) (Run, error) {
 }
 
 func (c *Catalog) oneRun(ctx context.Context, where string, arg any) (r Run, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT epoch, library, workflow, state, doc FROM run `+where, arg).
+	err = c.one(ctx, `SELECT epoch, library, workflow, state, doc FROM run `+where, arg).
 		Scan(&r.Epoch, &r.Library, &r.Workflow, &r.State, &r.Doc)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Run{}, ErrNoPlan
@@ -118,7 +118,7 @@ func plan(tx *sql.Tx, e Epoch, it Item) error {
 
 // ItemDoc returns the document of a planned restore.
 func (c *Catalog) ItemDoc(ctx context.Context, e Epoch, item int64) (doc []byte, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT doc FROM item WHERE epoch = ? AND item = ?`, e, item).Scan(&doc)
+	err = c.one(ctx, `SELECT doc FROM item WHERE epoch = ? AND item = ?`, e, item).Scan(&doc)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNoPlan
 	}
@@ -127,7 +127,7 @@ func (c *Catalog) ItemDoc(ctx context.Context, e Epoch, item int64) (doc []byte,
 
 // ItemState returns how far one place of the plan is.
 func (c *Catalog) ItemState(ctx context.Context, e Epoch, item int64) (s ItemState, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT state FROM plan WHERE epoch = ? AND item = ?`, e, item).Scan(&s)
+	err = c.one(ctx, `SELECT state FROM plan WHERE epoch = ? AND item = ?`, e, item).Scan(&s)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, ErrNoPlan
 	}
@@ -225,7 +225,7 @@ type PlanFigures struct {
 
 // PlanFigures sums a plan.
 func (c *Catalog) PlanFigures(ctx context.Context, e Epoch) (f PlanFigures, err error) {
-	err = c.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
+	err = c.one(ctx, `SELECT count(*), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
 		coalesce(sum(size), 0), coalesce(sum(iif(state > 0, size, 0)), 0),
 		coalesce(sum(sent), 0), coalesce(sum(bytes), 0), coalesce(sum(fresh), 0), coalesce(sum(known), 0)
 		FROM plan WHERE epoch = ?`, e).

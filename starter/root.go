@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/pprof"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -39,6 +40,7 @@ type app struct {
 	logFile   string
 	logLevel  string
 	logFormat string
+	profile   string
 
 	log     *slog.Logger
 	logTo   io.Closer
@@ -74,6 +76,8 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.logFile, "log-file", "", "write the log to `FILE` (default: standard error)")
 	f.StringVar(&a.logLevel, "log-level", "warn", "`LEVEL`: debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
+	f.StringVar(&a.profile, "cpu-profile", "", "write to `FILE` what go tool pprof reads")
+	f.Lookup("cpu-profile").Hidden = true
 	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newLimitCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newManCmd(a), newVersionCmd(a))
 	root.InitDefaultHelpCmd() // Cobra itself adds both when it is too late for usageErrors
 	root.InitDefaultCompletionCmd()
@@ -118,6 +122,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 		}
 	}
 	if err := a.openLog(); err != nil {
+		return err
+	}
+	if err := a.startProfile(); err != nil {
 		return err
 	}
 	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log}
@@ -168,7 +175,22 @@ func (a *app) openLog() error {
 	return nil
 }
 
+func (a *app) startProfile() error {
+	if a.profile == "" {
+		return nil
+	}
+	f, err := os.Create(a.profile)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		return usage(fmt.Errorf("--cpu-profile: %w", err), "")
+	}
+	return nil
+}
+
 func (a *app) close() {
+	pprof.StopCPUProfile() // if there is one
 	if a.logTo != nil {
 		a.logTo.Close()
 	}
