@@ -25,6 +25,7 @@ import (
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
 	"lightfast/internal/ratelimit"
+	"lightfast/internal/window"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 	"lightfast/photos"
@@ -92,9 +93,10 @@ type openRun struct {
 	lib    catalog.LibraryID
 	source photos.Source // nil in a restore or verify
 	store  objectstore.Store
-	target target        // of a restore
-	found  int64         // assets that the scan has found, those left out among them
-	stop   chan struct{} // closed by StopRun
+	window *window.Window // of requests that move bytes of assets
+	target target         // of a restore
+	found  int64          // assets that the scan has found, those left out among them
+	stop   chan struct{}  // closed by StopRun
 	halt   sync.Once
 
 	mu    sync.Mutex    // guards fails
@@ -163,7 +165,7 @@ func (a *Activities) run(ctx context.Context, e catalog.Epoch) (*openRun, error)
 		if a.runs == nil {
 			a.runs = map[catalog.Epoch]*openRun{}
 		}
-		r = &openRun{epoch: e, stop: make(chan struct{})}
+		r = &openRun{epoch: e, stop: make(chan struct{}), window: window.New()}
 		a.runs[e] = r
 	}
 	a.mu.Unlock()
@@ -216,7 +218,7 @@ func (a *Activities) runRow(ctx context.Context, e catalog.Epoch) (row catalog.R
 
 // adopt gives a prepared run the ends that are open already.
 func (a *Activities) adopt(r *openRun) {
-	r.stop = make(chan struct{})
+	r.stop, r.window = make(chan struct{}), window.New()
 	r.once.Do(func() {})
 	a.forget(r.epoch) // of an attempt whose answer was lost
 	a.mu.Lock()

@@ -376,7 +376,24 @@ type faulty struct {
 	mu    sync.Mutex // guards all below
 	puts  []string   // keys that were sent, parts not counted
 	parts []int      // numbers that were sent
+	more  *sync.Cond // told of each part, if somebody waits for it
 	begun int
+}
+
+// withoutLast has part n fail when all before it have arrived.
+func (f *faulty) withoutLast(n int) {
+	f.more = sync.NewCond(&f.mu)
+	f.before = func(op, _ string, part int) error {
+		if op != "part" || part != n {
+			return nil
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for len(f.parts) < n-1 {
+			f.more.Wait()
+		}
+		return &objectstore.Error{Class: objectstore.Unavailable, Op: op}
+	}
 }
 
 func (f *faulty) fail(op, key string, n int) error {
@@ -429,6 +446,9 @@ func (f *faulty) PutPart(ctx context.Context, u objectstore.Upload, n int, body 
 	if err == nil {
 		f.mu.Lock()
 		f.parts = append(f.parts, n)
+		if f.more != nil {
+			f.more.Broadcast()
+		}
 		f.mu.Unlock()
 	}
 	return p, err

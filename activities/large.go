@@ -13,15 +13,16 @@ import (
 	"github.com/minio/crc64nvme"
 	"golang.org/x/sync/errgroup"
 
+	"lightfast/internal/window"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 	"lightfast/photos"
 )
 
 const (
-	partSize      = 16 << 20 // up to 100 GB; see partSizeOf
-	partsInFlight = 3        // of one file
-	hashBuffer    = 1 << 20
+	partSize   = 16 << 20 // up to 100 GB; see partSizeOf
+	partsMost  = 8        // of one file in flight, if the window has room for them
+	hashBuffer = 1 << 20
 )
 
 // partSizeOf is at least least, and keeps an object under S3's 10,000 parts
@@ -363,7 +364,7 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(partsInFlight)
+	g.SetLimit(partsMost)
 	for i := range p.all {
 		n := i + 1
 		if p.has(n) {
@@ -406,7 +407,12 @@ func (p *sendingParts) put(ctx context.Context, n int, r io.ReaderAt, off int64)
 	if err := p.a.whilePaused(ctx, p.workflow); err != nil {
 		return err
 	}
+	leave, err := p.window.Enter(ctx, window.Part)
+	if err != nil {
+		return err
+	}
 	part, err := p.openRun.store.PutPart(ctx, p.u.Upload, n, r, off, p.u.lengthOf(n), p.u.PartCRC[n-1])
+	leave(part.Size)
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,32 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error
 	return refs, nil
 }
 
-// smallTime is how long the small assets of a batch may take at the limit of
-// the run: Temporal bears a task that is open for minutes, not one for hours.
-const smallTime = time.Minute
+const (
+	// smallTime is how long the small assets of a batch may take: Temporal
+	// bears a task that is open for minutes, not one for hours.
+	smallTime = time.Minute
 
-// next leaves to lane large what at a low limit is not small.
+	// firstRate, in bytes a second, is believed until something was moved.
+	firstRate = 1 << 20
+)
+
+// rateOf is what a run moves in a second, as far as that is known, and no more
+// than its limit.
+func (a *Activities) rateOf(e catalog.Epoch, limit int64) int64 {
+	rate := int64(firstRate)
+	a.mu.Lock()
+	r := a.runs[e]
+	a.mu.Unlock()
+	if r != nil && r.window != nil && r.window.Rate() > 0 {
+		rate = r.window.Rate()
+	}
+	if limit > 0 {
+		rate = min(rate, limit)
+	}
+	return rate
+}
+
+// next leaves to lane large what on a slow line is not small.
 func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in NextInput) ([]catalog.Item, error) {
 	line, err := a.line(ctx, workflow)
 	if err != nil {
@@ -66,11 +87,10 @@ func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in N
 	}
 	for {
 		items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)
-		rate := limit.Rate()
-		if err != nil || in.Lane != Small || rate == 0 {
+		if err != nil || in.Lane != Small {
 			return items, err
 		}
-		most := rate * int64(smallTime/time.Second)
+		most := a.rateOf(in.Epoch, limit.Rate()) * int64(smallTime/time.Second)
 		rest, fit := most, items[:0]
 		for _, it := range items {
 			if it.Size > most {

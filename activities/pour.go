@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"lightfast/internal/atomicfile"
+	"lightfast/internal/window"
 	"lightfast/manifest"
 )
 
@@ -51,6 +52,15 @@ func (w *writer) pourOnce(ctx context.Context, res manifest.Resource, off, end i
 	if end == res.Size {
 		ask = -1 // to see if there is more
 	}
+	kind := window.Small
+	if res.Size >= rangedLeast {
+		kind = window.Part
+	}
+	leave, err := w.window.Enter(ctx, kind)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { leave(moved) }()
 	body, err := w.store.Get(ctx, res.Key, off, ask)
 	if err != nil {
 		return 0, orMissing(err)

@@ -18,6 +18,7 @@ import (
 	"lightfast/catalog"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
+	"lightfast/internal/window"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 	"lightfast/photos"
@@ -332,6 +333,12 @@ func (s *storing) store1(ctx context.Context, res photos.Resource) (manifest.Res
 		buffer, beside = n+packedMost(n), encoderMemory
 	}
 	if n <= smallAsset && buffer+beside <= s.a.Budget.Max() {
+		leave, err := s.window.Enter(ctx, window.Small)
+		if err != nil {
+			return manifest.Resource{}, err
+		}
+		sent := s.out.Sent
+		defer func() { leave(s.out.Sent - sent) }()
 		lease, err := s.a.Budget.AcquireBeside(ctx, buffer, beside, true)
 		if err != nil {
 			return manifest.Resource{}, err

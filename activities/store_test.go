@@ -204,12 +204,7 @@ func TestOnlyMissingPartsAreSentAgain(t *testing.T) {
 	h := newHost(t, lib, t.TempDir())
 	p := h.prepare()
 	in := h.only(p)
-	h.store.before = func(op, _ string, n int) error {
-		if op == "part" && n == 4 {
-			return &objectstore.Error{Class: objectstore.Unavailable, Op: op}
-		}
-		return nil
-	}
+	h.store.withoutLast(4)
 	if _, err := h.storeAsset(in); err == nil {
 		t.Fatal("it was stored without its last part")
 	}
@@ -234,12 +229,7 @@ func TestWithoutARecordTheStoreTellsWhatItHas(t *testing.T) {
 	dest := t.TempDir()
 	h := newHost(t, lib, dest)
 	in := h.only(h.prepare())
-	h.store.before = func(op, _ string, n int) error {
-		if op == "part" && n == 4 {
-			return &objectstore.Error{Class: objectstore.Unavailable, Op: op}
-		}
-		return nil
-	}
+	h.store.withoutLast(4)
 	if _, err := h.storeAsset(in); err == nil {
 		t.Fatal("it was stored without its last part")
 	}

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"lightfast/activities"
+	"lightfast/internal/window"
 )
 
 // LaneInput is all that a lane knows: the rest is in the catalog, so that it
@@ -18,7 +19,9 @@ type LaneInput struct {
 }
 
 const (
-	ringSize = 16 // small assets in flight
+	// ringSize is how many small assets are begun: all that a window of
+	// requests may want. How many of them are sent at once it decides.
+	ringSize = window.Most
 
 	// A batch ends with Commit, the durable checkpoint: after so many assets,
 	// or when this much time has passed.
@@ -32,7 +35,7 @@ const (
 	cancelTime = 10 * time.Second // in which a cancel reaches a lane
 
 	// Window is how many large assets are in flight.
-	Window = 3
+	Window = 4
 )
 
 func laneID(parent workflow.Execution, lane string, turn, epoch int) string {

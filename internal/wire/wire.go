@@ -18,6 +18,7 @@ import (
 	"lightfast/internal/exit"
 	"lightfast/internal/ratelimit"
 	"lightfast/internal/state"
+	"lightfast/internal/window"
 	"lightfast/manifest"
 	"lightfast/objectstore"
 	"lightfast/objectstore/dir"
@@ -91,7 +92,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	small := worker.New(c, queue, worker.Options{
 		Identity:                                d.Host.ID,
 		MaxConcurrentActivityExecutionSize:      8, // Pulse and the steps around lanes
-		MaxConcurrentLocalActivityExecutionSize: 64,
+		MaxConcurrentLocalActivityExecutionSize: window.Most,
 		MaxConcurrentWorkflowTaskExecutionSize:  8,
 		MaxHeartbeatThrottleInterval:            time.Second,
 		DefaultHeartbeatThrottleInterval:        time.Second,

@@ -1,0 +1,119 @@
+package window
+
+import "time"
+
+// rungs are the sizes that a window may have.
+var rungs = []int{4, 6, 8, 12, 16, 24, 32, 48, Most}
+
+// Most is the largest window.
+const Most = 64
+
+const (
+	firstRung = 2
+
+	// An epoch is as long as it takes to tell a rate from noise: so many
+	// requests for each place, and so much time.
+	turns     = 2
+	leastTime = time.Second
+
+	// More requests must move more by this much, fewer may move less by this
+	// much: in between lies noise, and fewer win.
+	worth = 1.08
+	loss  = 0.97
+
+	// Epochs at rest between two looks at what another size would do.
+	restLeast = 8
+	restMost  = 64
+
+	// A request costs about as much as this many bytes more.
+	perRequest = 64 << 10
+)
+
+// climb looks for the size at which most is moved: up while that pays, later
+// now and then a rung up or down to see whether it still holds.
+type climb struct {
+	rung int
+	step int // +1 and -1: this epoch tries whether that was right; 0: at rest
+
+	best     float64 // what was moved before the step
+	rest     int     // epochs until the next step
+	restNext int
+	next     int // direction of the next step
+
+	start time.Time
+	n     int // requests that have ended in this epoch
+	bound int // of them those that left somebody waiting
+	bytes int64
+}
+
+func newClimb() climb {
+	return climb{rung: firstRung, step: 1, restNext: restLeast, next: -1}
+}
+
+func (c *climb) size() int { return rungs[c.rung] }
+
+// begin starts an epoch.
+func (c *climb) begin(now time.Time) {
+	c.start, c.n, c.bound, c.bytes = now, 0, 0, 0
+}
+
+// count takes a request that ended while others waited or not. It returns the
+// bytes a second of an epoch that ends with it, if they tell what the store
+// can do.
+func (c *climb) count(now time.Time, bytes int64, waited bool) (rate float64, ok bool) {
+	c.n++
+	c.bytes += bytes
+	if waited {
+		c.bound++
+	}
+	took := now.Sub(c.start)
+	if c.n < turns*c.size() || took < leastTime {
+		return 0, false
+	}
+	n, ok := c.n, 2*c.bound >= c.n
+	rate = float64(c.bytes) / took.Seconds()
+	c.begin(now)
+	if ok { // else the window was not what held them up
+		c.judge(rate + float64(n)*perRequest/took.Seconds())
+	}
+	return rate, ok
+}
+
+func (c *climb) judge(moved float64) {
+	switch {
+	case c.step > 0 && moved >= worth*c.best, c.step < 0 && moved >= loss*c.best:
+		if c.step > 0 {
+			c.best = moved
+		}
+		c.restNext = restLeast
+		if !c.take(c.step) {
+			c.settle()
+		}
+	case c.step != 0:
+		c.take(-c.step)
+		c.restNext = min(2*c.restNext, restMost)
+		c.settle()
+	case c.rest > 1:
+		c.rest--
+		c.best += (moved - c.best) / 4
+	default:
+		c.step, c.next = c.next, -c.next
+		if !c.take(c.step) {
+			c.settle()
+		}
+	}
+}
+
+// take goes a rung up or down, if there is one.
+func (c *climb) take(step int) bool {
+	to := c.rung + step
+	if to < 0 || to == len(rungs) {
+		return false
+	}
+	c.rung = to
+	return true
+}
+
+func (c *climb) settle() {
+	c.step, c.rest = 0, c.restNext
+}

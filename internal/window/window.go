@@ -1,0 +1,132 @@
+// Package window decides how many requests a store is given at once.
+//
+// Nobody knows beforehand: a store on the same machine is busy with four, one
+// far away sleeps with sixteen, and on a slow line each request more only makes
+// all of them late, and dear to lose. So a Window watches what the requests
+// move, and keeps the smallest number that moves about as much as a larger one
+// would.
+//
+// Two kinds share it, and neither can take all of it: a small object never
+// waits for parts of a film, a film never for the last of many small objects.
+package window
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Kind of a request.
+type Kind int
+
+const (
+	Small Kind = iota
+	Part       // of something large
+	kinds
+)
+
+// Window is safe for many goroutines.
+type Window struct {
+	mu      sync.Mutex // guards all below
+	held    [kinds]int
+	waiting [kinds][]chan struct{}
+	climb   climb
+	rate    float64 // bytes a second of the last epoch
+}
+
+// New returns a Window of the least size.
+func New() *Window { return &Window{climb: newClimb()} }
+
+// Enter waits for a place. The caller gives it back with leave, once, and says
+// how many bytes were moved: 0 where it came to nothing, which tells nothing of
+// the store.
+func (w *Window) Enter(ctx context.Context, k Kind) (leave func(bytes int64), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	if w.held == [kinds]int{} {
+		w.climb.begin(time.Now()) // who rests is not slow
+	}
+	if len(w.waiting[k]) == 0 && w.fits(k) {
+		w.held[k]++
+		w.mu.Unlock()
+		return w.leaver(k), nil
+	}
+	turn := make(chan struct{})
+	w.waiting[k] = append(w.waiting[k], turn)
+	w.mu.Unlock()
+	select {
+	case <-turn:
+		return w.leaver(k), nil
+	case <-ctx.Done():
+		w.giveUp(k, turn)
+		return nil, ctx.Err()
+	}
+}
+
+// Rate returns how many bytes a second moved when requests last had to wait for
+// a place, 0 where nothing is known yet.
+func (w *Window) Rate() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int64(w.rate)
+}
+
+// Size returns how many requests there may be now.
+func (w *Window) Size() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.climb.size()
+}
+
+func (w *Window) leaver(k Kind) func(int64) {
+	return func(bytes int64) { w.leave(k, bytes) }
+}
+
+// leave counts a request, and lets in who may be let in now.
+func (w *Window) leave(k Kind, bytes int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held[k]--
+	if bytes == 0 {
+		w.admit()
+		return
+	}
+	if rate, ok := w.climb.count(time.Now(), bytes, len(w.waiting[Small])+len(w.waiting[Part]) > 0); ok {
+		w.rate = rate
+	}
+	w.admit()
+}
+
+// fits: a quarter is left to the other kind, also while that has nothing to do.
+func (w *Window) fits(k Kind) bool {
+	size := w.climb.size()
+	return w.held[Small]+w.held[Part] < size && w.held[k] < size-size/4
+}
+
+// admit lets in whoever fits, small ones first.
+func (w *Window) admit() {
+	for k := range kinds {
+		for len(w.waiting[k]) > 0 && w.fits(k) {
+			close(w.waiting[k][0])
+			w.waiting[k] = w.waiting[k][1:]
+			w.held[k]++
+		}
+	}
+}
+
+// giveUp takes turn out of the queue, or gives back the place that came at the
+// same moment.
+func (w *Window) giveUp(k Kind, turn chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, t := range w.waiting[k] {
+		if t == turn {
+			w.waiting[k] = append(w.waiting[k][:i:i], w.waiting[k][i+1:]...)
+			return
+		}
+	}
+	w.held[k]--
+	w.admit()
+}

@@ -1,0 +1,215 @@
+package window_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lightfast/internal/window"
+)
+
+// line is a store as clients meet it: each request takes delay, and all of
+// them share bytes a second and requests a second.
+type line struct {
+	delay    time.Duration
+	bytes    float64
+	requests float64
+
+	mu   sync.Mutex
+	free time.Time // when what is on the line now has passed
+}
+
+func (l *line) send(size int64) {
+	cost := time.Duration(float64(time.Second) * (float64(size)/l.bytes + 1/l.requests))
+	l.mu.Lock()
+	if now := time.Now(); l.free.Before(now) {
+		l.free = now
+	}
+	l.free = l.free.Add(cost)
+	until := l.free
+	l.mu.Unlock()
+	time.Sleep(time.Until(until) + l.delay)
+}
+
+// load has clients of a kind send objects of size until it is ended.
+func load(t *testing.T, w *window.Window, l *line, k window.Kind, clients int, size int64) (end func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for {
+				leave, err := w.Enter(ctx, k)
+				if err != nil {
+					return
+				}
+				l.send(size)
+				leave(size)
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
+}
+
+const mib = 1 << 20
+
+func TestSizeFitsTheStore(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		line        *line
+		kind        window.Kind
+		clients     int
+		size        int64
+		after       time.Duration // it is looked at, ten times
+		least, most int
+	}{
+		{"here: four requests keep it busy", &line{delay: 5 * time.Millisecond, bytes: 500 * mib, requests: 800}, window.Small, 64, 100 << 10, 20 * time.Second, 4, 12},
+		{"far away: 50 ms are waited for", &line{delay: 50 * time.Millisecond, bytes: 500 * mib, requests: 800}, window.Small, 64, 100 << 10, 20 * time.Second, 32, 64},
+		{"100 Mbit/s: the line is full with few", &line{delay: 20 * time.Millisecond, bytes: 12.5 * mib, requests: 800}, window.Small, 64, 3 * mib, 5 * time.Minute, 4, 8},
+		{"10 Mbit/s, parts of films", &line{delay: 20 * time.Millisecond, bytes: 1.25 * mib, requests: 800}, window.Part, 24, 16 * mib, 2 * time.Hour, 4, 6},
+		{"a client alone never fills it", &line{delay: 50 * time.Millisecond, bytes: 500 * mib, requests: 800}, window.Small, 1, 100 << 10, 20 * time.Second, 8, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := window.New()
+				defer load(t, w, tt.line, tt.kind, tt.clients, tt.size)()
+				began := time.Now()
+				for range 10 { // also later, when it has looked around
+					time.Sleep(tt.after)
+					if n := w.Size(); n < tt.least || n > tt.most {
+						t.Errorf("after %v: size %d, want %d to %d", time.Since(began), n, tt.least, tt.most)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestSizeFollowsALineThatChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, l := window.New(), &line{delay: 50 * time.Millisecond, bytes: 500 * mib, requests: 800}
+		defer load(t, w, l, window.Small, 64, 100<<10)()
+		time.Sleep(time.Minute)
+		if n := w.Size(); n < 32 {
+			t.Errorf("far away: size %d, want 32 or more", n)
+		}
+		l.mu.Lock()
+		l.bytes = mib
+		l.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		if n := w.Size(); n > 8 {
+			t.Errorf("on a slow line: size %d, want 8 or less", n)
+		}
+	})
+}
+
+func TestNoKindTakesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := window.New()
+		for _, k := range []window.Kind{window.Part, window.Small} {
+			ctx, cancel := context.WithCancel(t.Context())
+			var in atomic.Int32
+			for range 100 {
+				go func() {
+					if leave, err := w.Enter(ctx, k); err == nil {
+						in.Add(1)
+						<-ctx.Done()
+						leave(1)
+					}
+				}()
+			}
+			synctest.Wait()
+			if n := int(in.Load()); n != w.Size()-w.Size()/4 {
+				t.Errorf("kind %d has %d places of %d", k, n, w.Size())
+			}
+			other := window.Small + window.Part - k
+			leave, err := w.Enter(ctx, other)
+			if err != nil {
+				t.Errorf("kind %d had to wait for the other: %v", other, err)
+			}
+			leave(1)
+			cancel()
+			synctest.Wait()
+		}
+	})
+}
+
+func TestSmallComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := window.New()
+		var leaves []func(int64)
+		for range w.Size() {
+			k := window.Part
+			if len(leaves) > 4 {
+				k = window.Small
+			}
+			leave, err := w.Enter(t.Context(), k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leave)
+		}
+		var order []window.Kind
+		var mu sync.Mutex
+		for _, k := range []window.Kind{window.Part, window.Small} {
+			go func() {
+				leave, err := w.Enter(t.Context(), k)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, k)
+				mu.Unlock()
+				leave(1)
+			}()
+			synctest.Wait()
+		}
+		leaves[0](1)
+		synctest.Wait()
+		if len(order) != 2 || order[0] != window.Small {
+			t.Errorf("order %v, want small first, then the part", order)
+		}
+	})
+}
+
+func TestWhoGivesUpLeavesNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := window.New()
+		most := w.Size() - w.Size()/4
+		var leaves []func(int64)
+		for range most {
+			leave, err := w.Enter(t.Context(), window.Small)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leave)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 2*most)
+		for range 2 * most {
+			go func() {
+				leave, err := w.Enter(ctx, window.Small)
+				if err == nil {
+					leave(1)
+				}
+				failed <- err
+			}()
+		}
+		synctest.Wait()
+		go cancel() // while places become free
+		for _, leave := range leaves {
+			leave(1)
+		}
+		for range 2 * most {
+			<-failed
+		}
+		for range most { // all places are there again
+			if _, err := w.Enter(t.Context(), window.Small); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
