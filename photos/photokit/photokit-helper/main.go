@@ -1,0 +1,51 @@
+// Photokit-helper reads resources through Apple's Photos framework for the
+// process that started it, in a process of its own because nothing bounds what
+// the framework may take: this one can be thrown away. It speaks package
+// protocol and ends with its input.
+//
+//	photokit-helper -selfcheck
+//
+// prints how the framework of this Mac differs from the one expected.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"lightfast/photos/photokit/framework"
+	"lightfast/photos/photokit/protocol"
+)
+
+// main must stay on the first thread: see framework.Open and park. Nowhere but
+// here can that be had.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	syscall.Umask(0o077) // what the framework writes is nobody else's
+	f, err := framework.Open(path())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "photokit-helper:", err)
+		os.Exit(1)
+	}
+	if len(os.Args) > 1 {
+		selfcheck(f)
+		return
+	}
+	// Descriptor 3, because frameworks print to standard output as they like.
+	s := &server{framework: f, out: protocol.NewWriter(os.NewFile(3, "answers"))}
+	s.answer(protocol.Answer{Op: protocol.Hello, Version: protocol.Version, Status: f.Status(), Problems: framework.SelfCheck()})
+	requests := make(chan protocol.Request)
+	go s.read(os.Stdin, requests)
+	go s.serve(requests)
+	park()
+}
+
+func selfcheck(f *framework.Framework) {
+	problems := framework.SelfCheck()
+	fmt.Printf("protocol %d, authorization status %d, %d differences\n", protocol.Version, f.Status(), len(problems))
+	for _, p := range problems {
+		fmt.Println(p.Text)
+	}
+}
