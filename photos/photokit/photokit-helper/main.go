@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"lightfast/photos/photokit/framework"
@@ -29,23 +30,28 @@ func main() {
 		fmt.Fprintln(os.Stderr, "photokit-helper:", err)
 		os.Exit(1)
 	}
+	problems := framework.SelfCheck()
+	hello := protocol.Answer{Op: protocol.Hello, Version: protocol.Version, Problems: problems}
+	if !slices.ContainsFunc(problems, func(p protocol.Problem) bool { return p.Missing }) {
+		hello.Status = f.Status()
+	}
 	if len(os.Args) > 1 {
-		selfcheck(f)
+		report(hello)
 		return
 	}
 	// Descriptor 3, because frameworks print to standard output as they like.
+	syscall.CloseOnExec(3)
 	s := &server{framework: f, out: protocol.NewWriter(os.NewFile(3, "answers"))}
-	s.answer(protocol.Answer{Op: protocol.Hello, Version: protocol.Version, Status: f.Status(), Problems: framework.SelfCheck()})
+	s.answer(hello)
 	requests := make(chan protocol.Request)
 	go s.read(os.Stdin, requests)
 	go s.serve(requests)
 	park()
 }
 
-func selfcheck(f *framework.Framework) {
-	problems := framework.SelfCheck()
-	fmt.Printf("protocol %d, authorization status %d, %d differences\n", protocol.Version, f.Status(), len(problems))
-	for _, p := range problems {
+func report(hello protocol.Answer) {
+	fmt.Printf("protocol %d, authorization status %d, %d differences\n", hello.Version, hello.Status, len(hello.Problems))
+	for _, p := range hello.Problems {
 		fmt.Println(p.Text)
 	}
 }
