@@ -86,3 +86,12 @@ func realCloud(t *testing.T) (dir string, items []photostest.FetchItem) {
 	}
 	return dir, items
 }
+
+func fits(i photostest.FetchItem, b []byte) error {
+	if got := fmt.Sprintf("%x", sha256.Sum256(b)); got != i.SHA256 {
+		return fmt.Errorf("%s: %d bytes with another hash than the %d in iCloud", i.ID, len(b), i.Resource.Size)
+	}
+	return nil
+}
+
+func fields(settings string) []string { return strings.Fields(settings) }
