@@ -42,7 +42,7 @@ func TestPushedFilmTakesNoMemory(t *testing.T) {
 	t.Parallel()
 	const size = 128 << 20
 	id, r, content := photokittest.Film(size)
-	c := open(t, quick, "MOCK_ASSETS=50", "MOCK_FILM_MB=128")
+	c := open(t, patient, "MOCK_ASSETS=50", "MOCK_FILM_MB=128")
 	got, want := slow{Hash: sha256.New()}, sha256.New()
 	if err := c.Push(t.Context(), id, r, &got); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestPushedFilmTakesNoMemory(t *testing.T) {
 func TestFloodIsKilledAtTheLimit(t *testing.T) {
 	t.Parallel()
 	id, r, _ := photokittest.Film(400 << 20)
-	c := open(t, with(quick, func(o *photokit.Options) { o.MaxFootprint = 48 << 20 }), "MOCK_ASSETS=50", "MOCK_FILM_MB=400", "MOCK_FAULTS=flood=always", "MOCK_SLOW_MS=1")
+	c := open(t, with(patient, func(o *photokit.Options) { o.MaxFootprint = 48 << 20 }), "MOCK_ASSETS=50", "MOCK_FILM_MB=400", "MOCK_FAULTS=flood=always", "MOCK_SLOW_MS=5")
 	err := c.Push(t.Context(), id, r, io.Discard)
 	if e, ok := errors.AsType[*photos.FetchError](err); !ok || e.Class != photos.FetchSkip || e.Unfit {
 		t.Errorf("Push: %v, want it skipped", err)
@@ -76,7 +76,7 @@ func TestFloodIsKilledAtTheLimit(t *testing.T) {
 func TestManyRequestsDoNotMakeAHelperGrow(t *testing.T) {
 	t.Parallel()
 	dir, items := cloud(t, 200<<10)
-	c := open(t, quick, "MOCK_CLOUD="+dir)
+	c := open(t, patient, "MOCK_CLOUD="+dir)
 	for range 150 {
 		if err := fetch(t, c, items[0]); err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func TestManyRequestsDoNotMakeAHelperGrow(t *testing.T) {
 func TestRequestThatNeverEndsIsKilledThoughItMoves(t *testing.T) {
 	t.Parallel()
 	id, r, _ := photokittest.Film(1 << 20)
-	c := open(t, with(quick, func(o *photokit.Options) { o.Attempts, o.Slowest, o.Least = 1, 2<<20, time.Millisecond }), "MOCK_ASSETS=50", "MOCK_FILM_MB=1", "MOCK_SLOW_MS=600")
+	c := open(t, with(patient, func(o *photokit.Options) { o.Attempts, o.Slowest, o.Least = 1, 2<<20, time.Millisecond }), "MOCK_ASSETS=50", "MOCK_FILM_MB=1", "MOCK_SLOW_MS=600")
 	err := c.Push(t.Context(), id, r, io.Discard)
 	if e, ok := errors.AsType[*photos.FetchError](err); !ok || e.Class != photos.FetchAgain || c.Stats().Silent != 1 {
 		t.Errorf("Push: %v, %+v", err, c.Stats())
@@ -100,7 +100,7 @@ func TestRequestThatNeverEndsIsKilledThoughItMoves(t *testing.T) {
 func TestAuthorizeAsksAndTheNextHelperKnows(t *testing.T) {
 	t.Parallel()
 	dir, items := cloud(t, 100)
-	c := open(t, quick, "MOCK_CLOUD="+dir, "MOCK_AUTH=0", "MOCK_AUTH_ANSWER=3")
+	c := open(t, patient, "MOCK_CLOUD="+dir, "MOCK_AUTH=0", "MOCK_AUTH_ANSWER=3")
 	if info, err := c.Info(t.Context()); err != nil || info.Status != photokit.NotDetermined || len(info.Missing)+len(info.Changed) > 0 {
 		t.Errorf("Info = %+v, %v", info, err)
 	}
@@ -116,11 +116,11 @@ func TestAuthorizeAsksAndTheNextHelperKnows(t *testing.T) {
 func TestOtherLibraryShowsNothing(t *testing.T) {
 	t.Parallel()
 	dir, items := cloud(t, 100, 100)
-	c := open(t, quick, "MOCK_CLOUD="+dir, "MOCK_SHOWS=none")
+	c := open(t, patient, "MOCK_CLOUD="+dir, "MOCK_SHOWS=none")
 	if n, err := c.Shows(t.Context(), []photos.AssetID{items[0].ID, items[1].ID}); n != 0 || err != nil {
 		t.Errorf("Shows = %d, %v", n, err)
 	}
-	c = open(t, quick, "MOCK_CLOUD="+dir, "MOCK_SHOWS=cloud")
+	c = open(t, patient, "MOCK_CLOUD="+dir, "MOCK_SHOWS=cloud")
 	ids := []photos.AssetID{items[0].ID, "00000000-0000-4000-8000-00000000FFFF", items[1].ID}
 	for range 1100 { // more than one message may ask for
 		ids = append(ids, items[1].ID)
@@ -152,8 +152,14 @@ func TestHelperThatIsNone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, items := cloud(t, 10)
-			o := quick
-			o.Helper, o.Start, o.QuietLocal = filepath.Join(t.TempDir(), "helper"), 300*time.Millisecond, 300*time.Millisecond
+			o := patient
+			o.Helper = filepath.Join(t.TempDir(), "helper")
+			switch tt.name {
+			case "SaysNothing":
+				o.Start = 300 * time.Millisecond
+			case "AnswersNothing":
+				o.QuietLocal = 300 * time.Millisecond
+			}
 			if tt.script != "" {
 				if err := os.WriteFile(o.Helper, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
 					t.Fatal(err)
@@ -257,7 +263,7 @@ func alive(pid int) bool {
 func TestWordsOfAHelperAreLogged(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	o := quick
+	o := patient
 	o.Helper = filepath.Join(t.TempDir(), "helper")
 	o.Attempts = 1
 	o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
