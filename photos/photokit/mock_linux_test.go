@@ -18,7 +18,31 @@ import (
 	"lightfast/photos/photostest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain finds what all tests together leave behind: goroutines, processes
+// and open files.
+func TestMain(m *testing.M) {
+	before := entries("/proc/self/fd")
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		const ofGo = 4 // what the runtime and the package testing open for themselves, once
+		if files := entries("/proc/self/fd"); code == 0 && files > before+ofGo {
+			fmt.Fprintf(os.Stderr, "%d files are open, %d at the beginning\n", files, before)
+			code = 1
+		}
+		if left, err := children(os.Getpid()); code == 0 && (err != nil || len(left) > 0) {
+			fmt.Fprintf(os.Stderr, "processes are left: %v, %v\n", left, err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+func entries(dir string) int {
+	e, err := os.ReadDir(dir)
+	if err != nil {
+		panic(err)
+	}
+	return len(e)
+}
 
 // open returns a client of helpers with the mock, as its settings make it.
 func open(t *testing.T, o photokit.Options, mock ...string) *photokit.Client {

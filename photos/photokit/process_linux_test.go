@@ -2,6 +2,8 @@ package photokit_test
 
 import (
 	"bufio"
+	"bytes"
+	stdcmp "cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,12 +11,14 @@ import (
 	"hash"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -196,15 +200,15 @@ func TestHelperEndsWithItsWorker(t *testing.T) {
 	for in := bufio.NewScanner(out); in.Scan() && in.Text() != "moved"; {
 	}
 	var helpers []int
-	for until := time.Now().Add(10 * time.Second); len(helpers) < 2; helpers = children(t, worker.Process.Pid) {
-		if time.Now().After(until) {
-			t.Fatalf("the worker has helpers %v, want two", helpers)
+	for until := time.Now().Add(20 * time.Second); len(helpers) < 2; {
+		if helpers, err = children(worker.Process.Pid); err != nil || time.Now().After(until) {
+			t.Fatalf("the worker has helpers %v, want two; %v", helpers, err)
 		}
 	}
 	if err := worker.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(5 * time.Second); slices.ContainsFunc(helpers, alive); {
+	for until := time.Now().Add(20 * time.Second); slices.ContainsFunc(helpers, alive); {
 		if time.Now().After(until) {
 			t.Fatal("helpers outlive their worker")
 		}
@@ -231,11 +235,10 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
-func children(t *testing.T, parent int) (pids []int) {
-	t.Helper()
+func children(parent int) (pids []int, err error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for _, s := range stats {
 		b, err := os.ReadFile(s)
@@ -243,15 +246,15 @@ func children(t *testing.T, parent int) (pids []int) {
 			continue // has ended
 		}
 		_, rest, _ := strings.Cut(string(b), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) && f[0] != "Z" {
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(s)))
 			if err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, nil
 }
 
 func alive(pid int) bool {
@@ -267,7 +270,7 @@ func TestWordsOfAHelperAreLogged(t *testing.T) {
 	o.Helper = filepath.Join(t.TempDir(), "helper")
 	o.Attempts = 1
 	o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	script := "#!/bin/sh\nfor i in $(seq 300); do echo line $i; done >&2; head -c 9999 /dev/zero | tr '\\0' x >&2; echo >&2\nexit 1\n"
+	script := "#!/bin/sh\nfor i in $(seq 300); do echo line $i; done >&2; head -c 9999 /dev/zero | tr '\\0' x >&2; echo >&2\necho SIGABRT: abort >&2; echo rax 0x0 >&2; exit 1\n"
 	if err := os.WriteFile(o.Helper, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +283,57 @@ func TestWordsOfAHelperAreLogged(t *testing.T) {
 		t.Error(err)
 	}
 	got := []int{strings.Count(log.String(), "photokit helper says\""), strings.Count(log.String(), "more than is logged"), strings.Count(log.String(), "xxx")}
+	if !strings.Contains(err.Error(), "; SIGABRT: abort") || strings.Contains(err.Error(), "rax") {
+		t.Errorf("Info: %v, want the last words of the helper", err)
+	}
 	if diff := cmp.Diff([]int{200, 1, 0}, got); diff != "" {
 		t.Errorf("lines, remark, and what came after (-want +got):\n%s", diff)
+	}
+}
+
+// Not parallel: it strikes at every child of this process.
+func TestHelperKilledOrStoppedFromOutsideLosesNoRead(t *testing.T) {
+	dir, items := cloud(t, 1<<20, 900<<10, 1200<<10)
+	o := impatient
+	o.Attempts = 4 // a busy machine may seem to hang
+	c := open(t, o, "MOCK_CLOUD="+dir, "MOCK_SLOW_MS=20")
+	seed := rand.New(rand.NewPCG(1, 1))
+	struck := 0
+	for n := range 16 {
+		i := items[n%len(items)]
+		signal := []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGSEGV, 0}[seed.IntN(4)]
+		strike := sync.OnceFunc(func() {
+			helpers, err := children(os.Getpid())
+			if err != nil {
+				t.Error(err)
+			}
+			for _, pid := range helpers {
+				if err := syscall.Kill(pid, signal); err == nil && signal != 0 {
+					struck++
+				}
+			}
+		})
+		var b bytes.Buffer
+		var err error
+		if n%2 == 0 {
+			err = c.Push(t.Context(), i.ID, i.Resource, writerFunc(func(p []byte) (int, error) {
+				if b.Len() >= seed.IntN(900<<10) {
+					strike()
+				}
+				return b.Write(p)
+			}))
+		} else {
+			path := filepath.Join(t.TempDir(), "fetched")
+			err = c.Fetch(t.Context(), i.ID, i.Resource, path, strike)
+			content, gone := os.ReadFile(path)
+			err = errors.Join(err, gone)
+			b.Write(content)
+		}
+		if err = stdcmp.Or(err, fits(i, b.Bytes())); err != nil {
+			t.Errorf("read %d, struck with %v: %v", n, signal, err)
+		}
+	}
+	if s := c.Stats(); struck < 5 || s.Died == 0 || s.Silent == 0 {
+		t.Errorf("helpers were struck %d times: %+v", struck, s)
 	}
 }
