@@ -25,7 +25,7 @@ unit: ## all tests, in real processes and against real S3 servers
 
 # What is concurrent and links no server: a race build of that would be a cold one.
 race: ## the race detector over stores, budget, catalog, activities and workflows
-	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
+	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./internal/window ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
 
 demo: build ## make a Photos library, back it up, kill that half way, go on, restore, compare every byte (half a minute)
 	go run ./internal/demo
