@@ -106,9 +106,11 @@ func (a *app) restore(ctx context.Context, o restoreOptions) error {
 	s := a.newScreen("restored")
 	defer s.close()
 	var res activities.RestoreResult
-	if _, err := a.drive(ctx, d, j, s, &res); err != nil {
+	began, err := a.drive(ctx, d, j, s, &res)
+	if err != nil {
 		return err
 	}
+	res.Resumed = res.Resumed || !began
 	s.close()
 	return a.showRestore(res)
 }

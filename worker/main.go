@@ -51,6 +51,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	namespace := f.String("namespace", env("NAMESPACE", dial.Namespace), "`NAME` of the namespace (LIGHTFAST_NAMESPACE)")
 	stateDir := f.String("state", env("STATE", state.Default()), "`DIR` of the catalog and the host's id (LIGHTFAST_STATE)")
 	memory := f.String("memory", env("MEMORY", "256MiB"), "`SIZE` of all buffers together (LIGHTFAST_MEMORY)")
+	parts := f.String("part-size", env("PART_SIZE", "16MiB"), "`SIZE` of the parts that large files are sent in (LIGHTFAST_PART_SIZE)")
 	caFile := f.String("ca-file", env("CA_FILE", ""), "`FILE` with certificates to trust beside the system's (LIGHTFAST_CA_FILE)")
 	if err := f.Parse(args); err != nil {
 		return usage(err)
@@ -58,6 +59,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	size, err := humanize.ParseBytes(*memory)
 	if err != nil || f.NArg() > 0 {
 		return usage(fmt.Errorf("--memory %q or surplus arguments %q", *memory, f.Args()))
+	}
+	partSize, err := wire.ParsePartSize(*parts)
+	if err != nil {
+		return usage(err)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	d, err := state.Open(*stateDir)
@@ -79,7 +84,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := wire.CheckAlone(ctx, c, d.Host.ID); err != nil {
 		return err
 	}
-	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log})
+	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log, PartSize: partSize})
 	if err != nil {
 		return err
 	}
