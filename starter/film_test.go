@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -30,6 +32,7 @@ type filmKills struct {
 	size, part int64
 	kills      int
 	seed       uint64
+	hollow     bool // for disks without room for it twice: random at the beginning of each 256 KiB only
 }
 
 // filmInFlight is how many parts of one file are on their way at once.
@@ -62,7 +65,14 @@ func filmPlace(t *testing.T, srv storetest.Server, k filmKills) (*place, *link) 
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := io.CopyN(f, rand.NewChaCha8([32]byte{byte(k.seed), 1}), k.size); err != nil {
+	noise := rand.NewChaCha8([32]byte{byte(k.seed), 1})
+	if !k.hollow {
+		_, err = io.CopyN(f, noise, k.size)
+	}
+	for at := int64(0); k.hollow && at < k.size && err == nil; at += 256 << 10 {
+		_, err = f.WriteAt(binary.BigEndian.AppendUint64(nil, noise.Uint64()), at)
+	}
+	if err := errors.Join(err, f.Truncate(k.size)); err != nil {
 		t.Fatal(err)
 	}
 	link := newLink(t, strings.TrimPrefix(srv.Endpoint, "http://"))

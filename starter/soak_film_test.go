@@ -32,7 +32,7 @@ func TestSoakFilmKillsWithEveryHeartbeatLost(t *testing.T) {
 func TestSoakFilmOfManyParts(t *testing.T) {
 	for name, serve := range servers {
 		t.Run(name, func(t *testing.T) {
-			killFilm(t, serve(t), filmKills{size: 5200 * mib, part: 5 * mib, kills: 3, seed: 22})
+			killFilm(t, serve(t), filmKills{size: 5200 * mib, part: 5 * mib, kills: 3, seed: 22, hollow: true})
 		})
 	}
 }
