@@ -102,6 +102,10 @@ func exitCodes() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+// heap is more than Temporal and our part of it have needed for a million
+// assets, and less than the 400 MiB that all may take beside --memory.
+const heap = 256 << 20
+
 // prepare reads the environment into the flags that were not given, and
 // checks those that every command has.
 func (a *app) prepare(cmd *cobra.Command) error {
@@ -127,6 +131,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.openLog(); err != nil {
 		return err
 	}
+	budget.LimitHeap(heap)
 	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log, PartSize: partSize}
 	return nil
 }

@@ -43,6 +43,10 @@ func main() {
 // firstContact is how long the cluster may be out of reach at the start.
 const firstContact = 30 * time.Second
 
+// heap is what is enough for a library of a million, and leaves room in the
+// 100 MiB that a worker may take beside --memory.
+const heap = 64 << 20
+
 // run serves this host's queue until ctx ends.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("lightfast-worker", flag.ContinueOnError)
@@ -64,6 +68,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return usage(err)
 	}
+	budget.LimitHeap(heap)
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	d, err := state.Open(*stateDir)
 	if err != nil {
