@@ -37,8 +37,8 @@ packages: ## Debian packages that tests use, installed where they are missing
 	{ apt-get update -q && apt-get install -qy zstd jq libimage-exiftool-perl; } || \
 	echo "no zstd, jq or exiftool: the restore recipe of docs/format.md, or what others read in sidecars, is not tried"
 
-soak: ## the longer proofs: kills of a cluster's worker, 1,000 faults of the network (some 5 minutes)
-	go test -tags soak -timeout 60m -run Soak -v ./starter
+soak: ## the longer proofs: kills of a cluster's worker and of large uploads, 1,000 faults of the network (an hour; 16 GB of disk)
+	go test -tags soak -timeout 150m -run Soak -v ./starter
 
 bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)
 	go run ./bench
