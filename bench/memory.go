@@ -157,11 +157,11 @@ func (b *bench) worker(ctx context.Context, r *sinkRun) error {
 		return cmd.Err
 	}
 	cmd.Env = append(os.Environ(), b.env...)
-	group, err := cgroup.New(groupBytes)
-	if err == nil {
-		err = group.Put(cmd)
-	} else {
-		r.said = "in no group: " + err.Error()
+	group, why := cgroup.New(groupBytes)
+	if why != nil {
+		r.said = "in no group: " + why.Error()
+	} else if err := group.Put(cmd); err != nil {
+		return err
 	}
 	if err := cmd.Start(); err != nil {
 		return err

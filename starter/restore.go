@@ -106,11 +106,9 @@ func (a *app) restore(ctx context.Context, o restoreOptions) error {
 	s := a.newScreen("restored")
 	defer s.close()
 	var res activities.RestoreResult
-	began, err := a.drive(ctx, d, j, s, &res)
-	if err != nil {
+	if _, err := a.drive(ctx, d, j, s, &res); err != nil {
 		return err
 	}
-	res.Resumed = res.Resumed || !began
 	s.close()
 	return a.showRestore(res)
 }
