@@ -41,8 +41,8 @@ packages: ## Debian packages that tests use, installed where they are missing
 	{ apt-get update -q && apt-get install -qy --no-install-recommends clang gcc libgnustep-base-dev gnustep-base-runtime libblocksruntime-dev; } || \
 	echo "no clang or GNUstep: the tests of photos/photokit will fail, for nothing else tries what reads iCloud originals"
 
-soak: ## the longer proofs: kills of a cluster's worker, 1,000 faults of the network, 1,000 of Photos (some 5 minutes)
-	go test -tags soak -timeout 60m -run Soak -v ./starter
+soak: ## the longer proofs: kills of a cluster's worker and of large uploads, 1,000 faults of the network, 1,000 of Photos (an hour; 16 GB of disk)
+	go test -tags soak -timeout 150m -run Soak -v ./starter
 	go test -tags soak -timeout 60m -run EveryRequest -v ./photos/photokit
 
 bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)

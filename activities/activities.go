@@ -40,6 +40,7 @@ type Activities struct {
 	OpenStore  func(ctx context.Context, dest string, line ratelimit.Line) (objectstore.Store, error)
 	Host       manifest.Host
 	Progress   *Progress
+	PartSize   int64 // least size of the parts of large objects; 0 for 16 MiB
 	Log        *slog.Logger
 	Now        func() time.Time
 
@@ -99,8 +100,9 @@ type openRun struct {
 	stop   chan struct{}  // closed by StopRun
 	halt   sync.Once
 
-	mu    sync.Mutex    // guards fails
-	fails map[int64]int // tries of an item in lane large that failed, not those of a store that was away
+	mu     sync.Mutex              // guards what follows
+	fails  map[int64]int           // tries of an item in lane large that failed, not those of a store that was away
+	atWork map[int64]chan struct{} // items that an attempt is at, closed at its end
 
 	away atomic.Int64 // since when the store does not answer, Unix nanoseconds; 0: it does
 }
@@ -122,6 +124,37 @@ func (r *openRun) failedOnce(item int64) {
 		r.fails = map[int64]int{}
 	}
 	r.fails[item]++
+}
+
+// alone returns when no other attempt at an item is at work in this process:
+// Temporal makes a second one where the heartbeats of the first are lost on
+// their way. Two would send everything twice.
+func (r *openRun) alone(ctx context.Context, item int64) (over func(), err error) {
+	for {
+		r.mu.Lock()
+		other, busy := r.atWork[item]
+		if !busy {
+			break
+		}
+		r.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer r.mu.Unlock()
+	if r.atWork == nil {
+		r.atWork = map[int64]chan struct{}{}
+	}
+	ended := make(chan struct{})
+	r.atWork[item] = ended
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.atWork, item)
+		close(ended)
+	}, nil
 }
 
 // silent notes that the store did not answer, and returns for how long now.

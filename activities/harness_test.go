@@ -90,6 +90,17 @@ func newHostOf(t *testing.T, lib *memory, dest string, store objectstore.Store) 
 	return h
 }
 
+// twin is h in another process with the same catalog, which the lock of a
+// state directory would keep away.
+func (h *host) twin() *host {
+	t := *h
+	a := h.Activities
+	t.Activities = &activities.Activities{Catalog: a.Catalog, Budget: a.Budget, Log: a.Log, Now: a.Now, Progress: a.Progress, Host: a.Host,
+		OpenSource: a.OpenSource, OpenStore: a.OpenStore}
+	h.t.Cleanup(func() { activities.Close(t.Activities) })
+	return &t
+}
+
 // call runs an activity as a Temporal worker would.
 func call[T any](h *host, activity any, in any) (out T, err error) {
 	h.t.Helper()

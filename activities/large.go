@@ -20,10 +20,18 @@ import (
 )
 
 const (
-	partSize   = 16 << 20 // up to 100 GB; see partSizeOf
-	partsMost  = 8        // of one file in flight, if the window has room for them
-	hashBuffer = 1 << 20
+	usualPartSize = 16 << 20 // up to 100 GB; see partSizeOf
+	partsInFlight = 4        // of one file at most, if the window has room for them
+	hashBuffer    = 1 << 20
 )
+
+// partSize is the least size of parts of what is stored as it is.
+func (a *Activities) partSize() int64 {
+	if a.PartSize > 0 {
+		return a.PartSize
+	}
+	return usualPartSize
+}
 
 // partSizeOf is at least least, and keeps an object under S3's 10,000 parts
 // with room to spare.
@@ -115,14 +123,14 @@ func (s *storing) passOne(ctx context.Context, source string, res photos.Resourc
 			return u, err
 		}
 	}
-	if u, err = digest(ctx, res, r, packs, lease.Buffer()); err != nil {
+	if u, err = digest(ctx, res, r, s.a.partSize(), packs, lease.Buffer()); err != nil {
 		return u, err
 	}
 	return u, s.saveUpload(ctx, source, u)
 }
 
 // digest is what pass one reads a file for.
-func digest(ctx context.Context, res photos.Resource, r photos.Reader, packs bool, buf []byte) (u uploadDoc, err error) {
+func digest(ctx context.Context, res photos.Resource, r photos.Reader, partSize int64, packs bool, buf []byte) (u uploadDoc, err error) {
 	sum, plain := sha256.New(), newPartSums(partSizeOf(r.Size(), partSize))
 	to := []io.Writer{sum, plain}
 	var apple *photos.Fingerprint
@@ -364,7 +372,7 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(partsMost)
+	g.SetLimit(partsInFlight)
 	for i := range p.all {
 		n := i + 1
 		if p.has(n) {

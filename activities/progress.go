@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Phase of a run.
@@ -237,13 +235,4 @@ func residentBytes() int64 {
 		}
 	}
 	return PeakBytes()
-}
-
-// PeakBytes is the largest resident size that this process has had.
-func PeakBytes() int64 {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return u.Maxrss * rssUnit
 }

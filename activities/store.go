@@ -78,6 +78,11 @@ func (a *Activities) once(ctx context.Context, in ItemInput, f func(context.Cont
 	} else if err != nil {
 		return "", toTemporal(err)
 	}
+	over, err := r.alone(ctx, in.Item)
+	if err != nil {
+		return "", err
+	}
+	defer over()
 	state, err := a.Catalog.ItemState(ctx, in.Epoch, in.Item)
 	if err != nil {
 		return "", toTemporal(err)

@@ -32,6 +32,7 @@ type app struct {
 	stateDir  string
 	json      bool
 	memory    string
+	partSize  string
 	caFile    string
 	uiPort    int
 	address   string
@@ -68,6 +69,8 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.stateDir, "state", defaultState(), "`DIR` of catalog, workflows and lock")
 	f.BoolVar(&a.json, "json", false, "print JSON lines, each with an \"event\"")
 	f.StringVar(&a.memory, "memory", "256MiB", "`SIZE` of all buffers together")
+	f.StringVar(&a.partSize, "part-size", "16MiB", "`SIZE` of the parts that large files are sent in, or as much more as an object of 9,000 parts takes")
+	f.MarkHidden("part-size") // it exists
 	f.StringVar(&a.caFile, "ca-file", "", "`FILE` with certificates to trust beside the system's")
 	f.IntVar(&a.uiPort, "ui-port", 0, "`PORT` of the Temporal UI on localhost (default: any free one)")
 	f.StringVar(&a.address, "address", "", "`HOST:PORT` of a Temporal cluster whose workers do the work (default: Temporal in this process)")
@@ -113,6 +116,10 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err != nil || memory < 16<<20 || memory > 1<<50 {
 		return usage(fmt.Errorf("--memory %q is no size of at least 16 MiB", a.memory), "write it like 256MiB")
 	}
+	partSize, err := wire.ParsePartSize(a.partSize)
+	if err != nil {
+		return usage(err, "write it like 16MiB")
+	}
 	if a.uiPort < 0 || a.uiPort > 65535 {
 		return usage(fmt.Errorf("--ui-port %d is no port", a.uiPort), "choose one up to 65535, or 0 for any free one")
 	}
@@ -127,7 +134,8 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.startProfile(); err != nil {
 		return err
 	}
-	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log}
+	budget.LimitHeap(heap)
+	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log, PartSize: partSize}
 	return nil
 }
 

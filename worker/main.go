@@ -43,6 +43,10 @@ func main() {
 // firstContact is how long the cluster may be out of reach at the start.
 const firstContact = 30 * time.Second
 
+// heap is what is enough for a library of a million, and leaves room in the
+// 100 MiB that a worker may take beside --memory.
+const heap = 64 << 20
+
 // run serves this host's queue until ctx ends.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("lightfast-worker", flag.ContinueOnError)
@@ -51,6 +55,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	namespace := f.String("namespace", env("NAMESPACE", dial.Namespace), "`NAME` of the namespace (LIGHTFAST_NAMESPACE)")
 	stateDir := f.String("state", env("STATE", state.Default()), "`DIR` of the catalog and the host's id (LIGHTFAST_STATE)")
 	memory := f.String("memory", env("MEMORY", "256MiB"), "`SIZE` of all buffers together (LIGHTFAST_MEMORY)")
+	parts := f.String("part-size", env("PART_SIZE", "16MiB"), "`SIZE` of the parts that large files are sent in (LIGHTFAST_PART_SIZE)")
 	caFile := f.String("ca-file", env("CA_FILE", ""), "`FILE` with certificates to trust beside the system's (LIGHTFAST_CA_FILE)")
 	if err := f.Parse(args); err != nil {
 		return usage(err)
@@ -59,6 +64,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil || f.NArg() > 0 {
 		return usage(fmt.Errorf("--memory %q or surplus arguments %q", *memory, f.Args()))
 	}
+	partSize, err := wire.ParsePartSize(*parts)
+	if err != nil {
+		return usage(err)
+	}
+	budget.LimitHeap(heap)
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	d, err := state.Open(*stateDir)
 	if err != nil {
@@ -79,7 +89,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := wire.CheckAlone(ctx, c, d.Host.ID); err != nil {
 		return err
 	}
-	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log})
+	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log, PartSize: partSize})
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	Budget *budget.Budget // the one bound on buffers in this process
 	CAFile string         // extra certificates for https stores
 	Log    *slog.Logger
+
+	PartSize int64 // see Activities
 }
 
 // OpenStore opens a destination, at the limits of line.
@@ -86,6 +88,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 		},
 		Host:     manifest.Host{ID: d.Host.ID, Name: d.Host.Name},
 		Progress: activities.NewProgress(time.Now),
+		PartSize: o.PartSize,
 		Log:      o.Log,
 		Now:      time.Now,
 	}
