@@ -150,22 +150,25 @@ func TestTheFirstToAskIsServedFirst(t *testing.T) {
 		s := open(t, t.TempDir(), spool.Options{Budget: 1000, Floor: 1})
 		a := acquire(t, s, spool.Need{File: 600})
 		var order []int64
+		var mu sync.Mutex
 		var wg sync.WaitGroup
-		for _, size := range []int64{900, 100} { // for the second there would be room
+		for _, size := range []int64{950, 100} { // for the second there would be room
 			wg.Go(func() {
 				l, err := s.Acquire(t.Context(), spool.Need{File: size})
 				if err != nil {
 					t.Error(err)
 					return
 				}
+				mu.Lock()
 				order = append(order, size)
+				mu.Unlock()
 				l.Release()
 			})
 			synctest.Wait()
 		}
 		a.Release()
 		wg.Wait()
-		if len(order) != 2 || order[0] != 900 {
+		if len(order) != 2 || order[0] != 950 {
 			t.Errorf("served in the order %v", order)
 		}
 	})
