@@ -40,6 +40,8 @@ type Report struct {
 	Waiting  []Waiting `json:"waiting"`
 	Memory   int64     `json:"memory_bytes"` // resident
 	Limits   Limits    `json:"limits,omitzero"`
+
+	Spool int64 `json:"spool_bytes,omitempty"` // leased for what comes from iCloud
 }
 
 // Waiting is something that a run cannot go on without.
@@ -164,6 +166,12 @@ func (p *Progress) setLimits(l Limits) {
 	p.report.Limits = l
 }
 
+func (p *Progress) setSpool(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Spool = n
+}
+
 // scanned counts assets while the total is not known.
 func (p *Progress) scanned(n int64) {
 	p.mu.Lock()
@@ -180,7 +188,8 @@ func (p *Progress) setTotals(done, total, doneBytes, totalBytes, sent int64) {
 }
 
 // begin marks an asset as in flight until the returned function is called
-// with the bytes that it brought nearer to the end.
+// with the bytes that it brought nearer to the end, also where the asset is
+// not done by them.
 func (p *Progress) begin(name string) (end func(done bool, size int64)) {
 	p.setPhase(Storing)
 	p.mu.Lock()
@@ -195,8 +204,8 @@ func (p *Progress) begin(name string) (end func(done bool, size int64)) {
 		}
 		if done {
 			p.report.Assets.Done++
-			p.report.Bytes.Done += size
 		}
+		p.report.Bytes.Done += size
 	}
 }
 

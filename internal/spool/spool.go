@@ -115,14 +115,23 @@ type record struct {
 }
 
 // Acquire waits until there is room for n. It fails with the error of ctx, or
-// where the folder cannot be used.
-func (s *Spool) Acquire(ctx context.Context, n Need) (*Lease, error) {
+// where the folder cannot be used. waiting, which may be nil, is called if it
+// has to wait, and what that returns when it is over.
+func (s *Spool) Acquire(ctx context.Context, n Need, waiting func() (over func())) (*Lease, error) {
 	select {
 	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default:
+		if waiting != nil {
+			defer waiting()()
+			waiting = nil
+		}
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+	defer func() { <-s.turn }()
 	tick := time.NewTicker(s.o.Recheck)
 	defer tick.Stop()
 	for {
@@ -130,6 +139,10 @@ func (s *Spool) Acquire(ctx context.Context, n Need) (*Lease, error) {
 		l, err := s.try(n)
 		if l != nil || err != nil {
 			return l, err
+		}
+		if waiting != nil {
+			defer waiting()()
+			waiting = nil
 		}
 		select {
 		case <-ctx.Done():

@@ -32,7 +32,7 @@ func hold(dir string) {
 	s, err := spool.Open(dir, spool.Options{Budget: 1000, Floor: 1})
 	if err == nil {
 		var l *spool.Lease
-		if l, err = s.Acquire(context.Background(), spool.Need{File: 400, Copy: 400}); err == nil {
+		if l, err = s.Acquire(context.Background(), spool.Need{File: 400, Copy: 400}, nil); err == nil {
 			err = os.WriteFile(l.Path(), make([]byte, 400), 0o600)
 		}
 	}
@@ -66,7 +66,7 @@ func open(t *testing.T, dir string, o spool.Options) *spool.Spool {
 
 func acquire(t *testing.T, s *spool.Spool, n spool.Need) *spool.Lease {
 	t.Helper()
-	l, err := s.Acquire(t.Context(), n)
+	l, err := s.Acquire(t.Context(), n, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,13 +78,13 @@ func waits(t *testing.T, s *spool.Spool, n spool.Need) <-chan *spool.Lease {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.Acquire(ctx, n); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Acquire(ctx, n, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("Acquire(%+v) = %v, want it to wait", n, err)
 	}
 	got := make(chan *spool.Lease, 1)
 	go func() {
 		defer close(got)
-		if l, err := s.Acquire(t.Context(), n); err == nil {
+		if l, err := s.Acquire(t.Context(), n, nil); err == nil {
 			got <- l
 		}
 	}()
@@ -154,7 +154,7 @@ func TestTheFirstToAskIsServedFirst(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, size := range []int64{950, 100} { // for the second there would be room
 			wg.Go(func() {
-				l, err := s.Acquire(t.Context(), spool.Need{File: size})
+				l, err := s.Acquire(t.Context(), spool.Need{File: size}, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -233,7 +233,7 @@ func TestManyAtOnceNeverHoldMoreThanTheBudget(t *testing.T) {
 		wg.Go(func() {
 			for n := range int64(20) {
 				need := spool.Need{File: 100 + n*10 + int64(i), Copy: n}
-				l, err := s.Acquire(t.Context(), need)
+				l, err := s.Acquire(t.Context(), need, nil)
 				if err != nil {
 					t.Error(err)
 					return
