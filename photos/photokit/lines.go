@@ -1,0 +1,60 @@
+package photokit
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+const (
+	longestLine = 1 << 10
+	mostLines   = 200 // of one helper; frameworks can be talkative
+)
+
+// lines logs what a helper, and the frameworks in it, print to standard error.
+type lines struct {
+	log *slog.Logger
+
+	mu      sync.Mutex // guards the rest
+	partial []byte
+	last    string
+	n       int
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for rest := b; len(rest) > 0; {
+		line, after, whole := bytes.Cut(rest, []byte("\n"))
+		l.partial = append(l.partial, line[:min(len(line), longestLine-len(l.partial))]...)
+		if rest = after; whole {
+			l.line()
+		}
+	}
+	return len(b), nil
+}
+
+func (l *lines) line() {
+	text := strings.ToValidUTF8(string(l.partial), string(utf8.RuneError))
+	if l.partial = l.partial[:0]; text == "" {
+		return
+	}
+	l.n++
+	switch {
+	case l.n <= mostLines:
+		l.last = text
+		l.log.LogAttrs(context.Background(), slog.LevelDebug, "photokit helper says", slog.String("line", text))
+	case l.n == mostLines+1:
+		l.log.Debug("photokit helper says more than is logged")
+	}
+}
+
+// Last is the last line but for what is not logged.
+func (l *lines) Last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
