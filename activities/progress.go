@@ -59,9 +59,15 @@ type Progress struct {
 	report   Report
 	inFlight map[string]int
 	parts    map[string]int64 // bytes of what is in flight that are there already
-	waiting  map[string]time.Time
+	waiting  map[string]*wait
 	samples  []sample
 	changed  chan struct{} // closed and replaced at every change of phase
+}
+
+// wait is what some of a run's activities wait for.
+type wait struct {
+	since time.Time
+	n     int
 }
 
 type sample struct {
@@ -81,7 +87,7 @@ func (p *Progress) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.report = Report{Phase: Starting}
-	p.inFlight, p.parts, p.waiting, p.samples = map[string]int{}, map[string]int64{}, map[string]time.Time{}, nil
+	p.inFlight, p.parts, p.waiting, p.samples = map[string]int{}, map[string]int64{}, map[string]*wait{}, nil
 	p.wake()
 }
 
@@ -112,8 +118,8 @@ func (p *Progress) Report() Report {
 	slices.Sort(r.InFlight)
 	r.InFlight = r.InFlight[:min(len(r.InFlight), 8)]
 	r.Waiting = []Waiting{}
-	for what, since := range p.waiting {
-		r.Waiting = append(r.Waiting, Waiting{what, since})
+	for what, w := range p.waiting {
+		r.Waiting = append(r.Waiting, Waiting{what, w.since})
 	}
 	slices.SortFunc(r.Waiting, func(a, b Waiting) int { return strings.Compare(a.What, b.What) })
 	r.RateBPS, r.ETA = p.rate()
@@ -226,13 +232,18 @@ func (p *Progress) sent(n int64) {
 func (p *Progress) wait(what string) (over func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.waiting[what]; !ok {
-		p.waiting[what] = p.now()
+	w := p.waiting[what]
+	if w == nil {
+		w = &wait{since: p.now()}
+		p.waiting[what] = w
 	}
+	w.n++
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.waiting, what)
+		if w.n--; w.n == 0 && p.waiting[what] == w {
+			delete(p.waiting, what)
+		}
 	}
 }
 

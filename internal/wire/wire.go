@@ -34,11 +34,7 @@ type Options struct {
 	Log    *slog.Logger
 
 	Spool   spool.Options // of what comes from iCloud
-	Readers int           // how many requests to iCloud at once; 0 is 1
-
-	// Fetcher makes what asks iCloud, in the place of the helper beside the
-	// program; for tests.
-	Fetcher func(readers int, log *slog.Logger) (photos.Fetcher, error)
+	Readers int           // requests to iCloud at once; 0 is 1
 }
 
 // OpenStore opens a destination, at the limits of line.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -136,6 +137,9 @@ func (c *Cloud) serve(ctx context.Context, id photos.AssetID, r photos.Resource,
 	}
 	fault := c.begin(key, r)
 	defer c.end()
+	if r.Size >= 0 && r.Size != e.Size {
+		return &photos.FetchError{Class: photos.FetchSkip, Unfit: true, Text: fmt.Sprintf("it has %d bytes, the library says %d", e.Size, r.Size)}
+	}
 	f, err := os.Open(filepath.Join(c.dir, filepath.FromSlash(e.File)))
 	if err != nil {
 		return err
