@@ -32,8 +32,8 @@ type library struct {
 	handOff map[int64]bool // small items that fail
 	later   map[int64]int  // how often an item of lane cloud does not come
 	readers int
-	away    map[int64]int  // how often the store is away for an item
-	lost    int            // how often the plan is lost
+	away    map[int64]int // how often the store is away for an item
+	lost    int           // how often the plan is lost
 	stopped bool
 	storing func(done int) // called by every store
 	ended   chan struct{}
