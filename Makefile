@@ -12,10 +12,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-build: ## build bin/lightfast and bin/lightfast-worker (cold: about 8 minutes on 2 cores, the Temporal server above all)
+build: ## build bin/lightfast and bin/lightfast-worker, on a Mac bin/photokit-helper too (cold: about 8 minutes on 2 cores, the Temporal server above all)
 	@echo "building bin/lightfast: seconds when warm, about 8 minutes on 2 cores when nothing is cached"
 	@go build -ldflags '$(LDFLAGS)' -o bin/lightfast ./starter
 	@go build -ldflags '$(LDFLAGS)' -o bin/lightfast-worker ./worker
+	@test "$$(go env GOOS)" != darwin || CGO_ENABLED=0 go build -ldflags '-s -w' -o bin/photokit-helper ./photos/photokit/photokit-helper
 
 test: packages lint unit race ## everything that must pass (S3 servers are built once: about 10 minutes cold)
 
@@ -24,7 +25,7 @@ unit: ## all tests, in real processes and against real S3 servers
 
 # What is concurrent and links no server: a race build of that would be a cold one.
 race: ## the race detector over stores, budget, catalog, activities and workflows
-	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./manifest ./objectstore/dir ./photos ./photos/folder ./workflows
+	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
 
 demo: build ## make a Photos library, back it up, kill that half way, go on, restore, compare every byte (half a minute)
 	go run ./internal/demo
@@ -36,9 +37,13 @@ packages: ## Debian packages that tests use, installed where they are missing
 	@{ command -v zstd && command -v jq && command -v exiftool; } >/dev/null || \
 	{ apt-get update -q && apt-get install -qy zstd jq libimage-exiftool-perl; } || \
 	echo "no zstd, jq or exiftool: the restore recipe of docs/format.md, or what others read in sidecars, is not tried"
+	@{ command -v clang && command -v gcc && test -f /usr/include/GNUstep/Foundation/Foundation.h && test -f /usr/include/Block.h; } >/dev/null || \
+	{ apt-get update -q && apt-get install -qy --no-install-recommends clang gcc libgnustep-base-dev gnustep-base-runtime libblocksruntime-dev; } || \
+	echo "no clang or GNUstep: the tests of photos/photokit will fail, for nothing else tries what reads iCloud originals"
 
-soak: ## the longer proofs: kills of a cluster's worker, 1,000 faults of the network (some 5 minutes)
+soak: ## the longer proofs: kills of a cluster's worker, 1,000 faults of the network, 1,000 of Photos (some 5 minutes)
 	go test -tags soak -timeout 60m -run Soak -v ./starter
+	go test -tags soak -timeout 60m -run EveryRequest -v ./photos/photokit
 
 bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)
 	go run ./bench
@@ -52,6 +57,10 @@ lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, an
 	go tool -modfile=tools/lint/go.mod github.com/compose-spec/compose-go/v2/cmd -no-interpolation docker-compose.yml >/dev/null
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./internal/atomicfile ./internal/budget ./internal/safename ./manifest ./objectstore/... ./photos
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build ./photos/folder
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./photos/photokit/...
+	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 go vet ./photos/photokit/...
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build -ldflags '-s -w' -o bin/darwin-arm64/photokit-helper ./photos/photokit/photokit-helper
+	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 go build -ldflags '-s -w' -o bin/darwin-amd64/photokit-helper ./photos/photokit/photokit-helper
 
 golden: ## rewrite golden files; review the diff like code
 	go test ./internal/xmp ./manifest ./starter -update

@@ -42,7 +42,8 @@ type Options struct {
 	Start      time.Duration // a helper that says nothing for so long does not start: 20 s
 	Quiet      time.Duration // a request in which nothing moves for so long hangs: 120 s
 	QuietLocal time.Duration // the same where the file is said to be on this disk: 30 s
-	Slowest    int64         // a request may take a minute and the time that its size takes at this rate: 64 KiB/s
+	Least      time.Duration // a request may take this and the time that its size takes at Slowest: one minute
+	Slowest    int64         // 64 KiB/s
 	Grace      time.Duration // a canceled push may take so long to end: 1 s
 
 	Log *slog.Logger
@@ -59,6 +60,7 @@ func (o Options) withDefaults() Options {
 	fill(&o.Start, 20*time.Second)
 	fill(&o.Quiet, 120*time.Second)
 	fill(&o.QuietLocal, 30*time.Second)
+	fill(&o.Least, time.Minute)
 	fill(&o.Slowest, 64<<10)
 	fill(&o.Grace, time.Second)
 	if o.Log == nil {

@@ -34,7 +34,7 @@ func (c *Client) Fetch(ctx context.Context, id photos.AssetID, r photos.Resource
 		l.file, l.moved = path, moved
 		err := h.guarded(ctx, l, func(q *request) error {
 			a, err := h.answer(q, protocol.Request{Op: protocol.Fetch, Asset: string(id), Resource: &w.Resource, File: path}, nil)
-			if err == nil && a.Error != nil {
+			if err == nil && len(a.Error) > 0 {
 				err = failure(a.Error)
 			}
 			return err
@@ -77,7 +77,7 @@ func (c *Client) Push(ctx context.Context, id photos.AssetID, r photos.Resource,
 			if to.err != nil {
 				return to.err
 			}
-			if err == nil && a.Error != nil {
+			if err == nil && len(a.Error) > 0 {
 				err = failure(a.Error)
 			}
 			return err
@@ -168,7 +168,7 @@ func (c *Client) limits(w wanted, grace time.Duration) limits {
 		l.quiet = c.o.QuietLocal
 	}
 	if w.size > 0 {
-		l.total = time.Minute + time.Duration(w.size/c.o.Slowest)*time.Second
+		l.total = c.o.Least + time.Duration(float64(w.size)/float64(c.o.Slowest)*float64(time.Second))
 	}
 	return l
 }

@@ -177,7 +177,7 @@ func (h *helper) ask(ctx context.Context, q protocol.Request, quiet time.Duratio
 		a, err = h.answer(r, q, nil)
 		return err
 	})
-	if err == nil && a.Error != nil {
+	if err == nil && len(a.Error) > 0 {
 		err = failure(a.Error)
 	}
 	return a, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -14,13 +15,17 @@ const (
 	mostLines   = 200 // of one helper; frameworks can be talkative
 )
 
+// dumps are how the Go runtime begins to say what it was doing when it died.
+var dumps = []string{"SIG", "panic: ", "fatal error: ", "unexpected fault"}
+
 // lines logs what a helper, and the frameworks in it, print to standard error.
 type lines struct {
 	log *slog.Logger
 
 	mu      sync.Mutex // guards the rest
 	partial []byte
-	last    string
+	words   string // the last line before a dump of goroutines and registers, and how that begins
+	dump    bool
 	n       int
 }
 
@@ -42,19 +47,25 @@ func (l *lines) line() {
 	if l.partial = l.partial[:0]; text == "" {
 		return
 	}
+	if !l.dump {
+		if l.dump = slices.ContainsFunc(dumps, func(d string) bool { return strings.HasPrefix(text, d) }); l.dump && l.words != "" {
+			l.words += "; " + text
+		} else {
+			l.words = text
+		}
+	}
 	l.n++
 	switch {
 	case l.n <= mostLines:
-		l.last = text
 		l.log.LogAttrs(context.Background(), slog.LevelDebug, "photokit helper says", slog.String("line", text))
 	case l.n == mostLines+1:
 		l.log.Debug("photokit helper says more than is logged")
 	}
 }
 
-// Last is the last line but for what is not logged.
+// Last says why a helper ended, as far as it could say it.
 func (l *lines) Last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.last
+	return l.words
 }

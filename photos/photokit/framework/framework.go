@@ -144,8 +144,11 @@ func (f *Framework) describe(i int, r objc.ID) protocol.Resource {
 	return d
 }
 
-// chain reads an NSError and what lies beneath it.
+// chain reads an NSError and what lies beneath it. It is nil for none only.
 func chain(e objc.ID) (c protocol.Chain) {
+	if e == 0 {
+		return nil
+	}
 	const deepest = 8 // errors have been seen that contain themselves
 	objc.Pool(func() {
 		underlying, debug := objc.String("NSUnderlyingError"), objc.String("NSDebugDescription")
@@ -162,5 +165,8 @@ func chain(e objc.ID) (c protocol.Chain) {
 			e = info.Get("objectForKey:", uintptr(underlying))
 		}
 	})
+	if c == nil {
+		return protocol.Fault(protocol.NoError, "what came as an error is none")
+	}
 	return c
 }

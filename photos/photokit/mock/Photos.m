@@ -29,7 +29,7 @@ static const char *setting(const char *name, const char *otherwise) {
   const char *v = getenv(name);
   return v && *v ? v : otherwise;
 }
-static long number(const char *name, long otherwise) { return atol(setting(name, "")) ?: otherwise; }
+static long number(const char *name, long otherwise) { return *setting(name, "") ? atol(getenv(name)) : otherwise; }
 
 static uint64_t mix(uint64_t x) {
   x ^= x >> 33; x *= 0xff51afd7ed558ccdULL;
@@ -54,7 +54,10 @@ static uint64_t hash(NSString *s, uint64_t h) {
     close(fd);
     return;
   }
-  for (size_t i = 0; i < n; i++) p[i] = mix(key + (off + i) / 8) >> 8 * ((off + i) % 8);
+  for (size_t i = 0; i < n; i += 8) { // off is a multiple of 8
+    uint64_t word = mix(key + (off + i) / 8);
+    memcpy(p + i, &word, n - i < 8 ? n - i : 8);
+  }
 }
 @end
 
@@ -344,7 +347,8 @@ static NSError *nserror(const char *domain, long code, NSDictionary *info) {
   if ([self failed]) return;
   if ([luck strikes:"leak"]) {
     size_t n = number("MOCK_LEAK_MB", 9) << 20;
-    memset(malloc(n), 1, n);
+    volatile char *p = malloc(n); // or the compiler leaves it out
+    for (size_t i = 0; i < n; i += 1024) p[i] = 1;
   }
   long long size = it->size;
   MockItem *from = it;

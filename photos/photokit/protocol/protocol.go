@@ -69,7 +69,7 @@ type Answer struct {
 	Resources []Resource `json:"resources,omitempty"`
 	Fraction  float64    `json:"fraction,omitempty"` // Progress: 0 to 1, as the framework tells it
 	Size      int64      `json:"size,omitempty"`     // Fetch: bytes written or pushed
-	Error     Chain      `json:"error,omitempty"`    // nil is success
+	Error     Chain      `json:"error,omitempty"`    // none is success
 }
 
 // Problem is a difference between the framework found and the one expected.
@@ -98,6 +98,7 @@ const (
 	NoSuchAsset = 404
 	Changed     = 409 // the resource is not the one that was listed
 	NotStarted  = 500 // the framework gave no request id
+	NoError     = 501 // it gave an error that is no NSError
 )
 
 // Chain is an NSError and what lies beneath it, the outermost first.

@@ -18,7 +18,31 @@ import (
 	"lightfast/photos/photostest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain finds what all tests together leave behind: goroutines, processes
+// and open files.
+func TestMain(m *testing.M) {
+	before := entries("/proc/self/fd")
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		const ofGo = 4 // what the runtime and the package testing open for themselves, once
+		if files := entries("/proc/self/fd"); code == 0 && files > before+ofGo {
+			fmt.Fprintf(os.Stderr, "%d files are open, %d at the beginning\n", files, before)
+			code = 1
+		}
+		if left, err := children(os.Getpid()); code == 0 && (err != nil || len(left) > 0) {
+			fmt.Fprintf(os.Stderr, "processes are left: %v, %v\n", left, err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
+
+func entries(dir string) int {
+	e, err := os.ReadDir(dir)
+	if err != nil {
+		panic(err)
+	}
+	return len(e)
+}
 
 // open returns a client of helpers with the mock, as its settings make it.
 func open(t *testing.T, o photokit.Options, mock ...string) *photokit.Client {
@@ -86,3 +110,12 @@ func realCloud(t *testing.T) (dir string, items []photostest.FetchItem) {
 	}
 	return dir, items
 }
+
+func fits(i photostest.FetchItem, b []byte) error {
+	if got := fmt.Sprintf("%x", sha256.Sum256(b)); got != i.SHA256 {
+		return fmt.Errorf("%s: %d bytes with another hash than the %d in iCloud", i.ID, len(b), i.Resource.Size)
+	}
+	return nil
+}
+
+func fields(settings string) []string { return strings.Fields(settings) }

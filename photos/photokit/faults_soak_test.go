@@ -1,0 +1,5 @@
+//go:build soak
+
+package photokit_test
+
+const faults = 1000
