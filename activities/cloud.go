@@ -47,7 +47,7 @@ const (
 // What a run waits for because of iCloud.
 const (
 	waitSpool = "room in the spool"
-	waitDisk  = "room on the disk of the library"
+	waitDisk  = "free space on the disk" // what --keep-free leaves is none
 	waitCloud = "iCloud"
 )
 
@@ -106,7 +106,7 @@ func (s *storing) fetch(ctx context.Context, i int, res photos.Resource) error {
 		s.missing(res, &photos.FetchError{Class: photos.FetchAgain, Text: err.Error(), Err: err})
 		return nil
 	}
-	s.a.Log.Warn("resource does not come from iCloud", "asset", s.asset.ID, "role", res.Role, "err", err)
+	s.a.Log.Info("resource does not come from iCloud", "asset", s.asset.ID, "role", res.Role, "err", err)
 	tries, dead := s.cloud.failed(s.item, s.a.Now(), s.a.Fetching)
 	if dead {
 		return s.endCloud(ctx, &photos.FetchError{Class: photos.FetchStop, Err: err,
@@ -128,7 +128,7 @@ func (s *storing) tryFetch(ctx context.Context, res photos.Resource) (m manifest
 		if !ok || !told.Unfit || try == 2 {
 			return m, err
 		}
-		s.a.Log.Warn("what came from iCloud is not what the library says; it is asked for again", "asset", s.asset.ID, "role", res.Role, "err", err)
+		s.a.Log.Info("what came from iCloud is not what the library says; it is asked for again", "asset", s.asset.ID, "role", res.Role, "err", err)
 	}
 }
 
@@ -249,7 +249,12 @@ func (s *storing) storeSpooled(ctx context.Context, res, want photos.Resource, f
 func (s *storing) lease(ctx context.Context, n spool.Need) (*spool.Lease, error) {
 	patience, cancel := context.WithTimeoutCause(ctx, s.doc.GiveUp, errNoRoom)
 	defer cancel()
-	l, err := s.a.Fetching.Spool.Acquire(patience, n, func() func() { return s.a.Progress.wait(waitSpool) })
+	l, err := s.a.Fetching.Spool.Acquire(patience, n, func(w spool.Want) func() {
+		if w == spool.Free {
+			return s.a.Progress.wait(waitDisk)
+		}
+		return s.a.Progress.wait(waitSpool)
+	})
 	if err != nil {
 		if errors.Is(context.Cause(patience), errNoRoom) && ctx.Err() == nil {
 			return nil, s.noRoom(n.File + n.Copy)

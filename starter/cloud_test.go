@@ -167,6 +167,30 @@ func TestWhatICloudRefusesIsListedAndTheRunGoesOn(t *testing.T) {
 	})
 }
 
+// What the helper's watchdog mends costs no resource; the rest comes with a
+// later run, and until then each has its one reason.
+func TestFaultsOfPhotosAreOutlived(t *testing.T) {
+	t.Parallel()
+	p := cloudPlace(t, evicted(64, 3), "MOCK_FAULTS=crash=11,throw=5%,short=10%,proxy=10%,twice=5%,gone=5%", "MOCK_SEED=3")
+	ev, code := p.run("backup", "--source", p.source, "--to", p.dest, "--icloud-readers", "2")
+	res := ev.result(t)
+	absent := map[string]any{}
+	if all, ok := res["resources"].(map[string]any)["absent"].(map[string]any); ok {
+		absent = all
+	}
+	told := len(ev["warning"])
+	if n, _ := absent["icloud_only"].(float64); int(n) != told || (told > 0) != (code == 3) {
+		t.Errorf("ended with %d, %v absent, %d warnings", code, absent, told)
+	}
+	p.spoolIsEmpty()
+	p.helpersEnd()
+	p.env = nil
+	p.iCloud(photostest.CloudOf(p.source))
+	p.backup(0)
+	p.restore(0)
+	p.restoresAll()
+}
+
 func TestALibraryAsATreeOfFilesAsksNothingOfICloud(t *testing.T) {
 	t.Parallel()
 	p := cloudPlace(t, evicted(8, 1), "MOCK_FAULTS=crash=always")

@@ -115,16 +115,16 @@ type record struct {
 }
 
 // Acquire waits until there is room for n. It fails with the error of ctx, or
-// where the folder cannot be used. waiting, which may be nil, is called if it
-// has to wait, and what that returns when it is over.
-func (s *Spool) Acquire(ctx context.Context, n Need, waiting func() (over func())) (*Lease, error) {
+// where the folder cannot be used. waiting, which may be nil, is told what it
+// has to wait for, if it has to; what it returns is called when that is over.
+func (s *Spool) Acquire(ctx context.Context, n Need, waiting func(Want) (over func())) (*Lease, error) {
+	var wait waiter
+	wait.tell = waiting
+	defer wait.end()
 	select {
 	case s.turn <- struct{}{}:
 	default:
-		if waiting != nil {
-			defer waiting()()
-			waiting = nil
-		}
+		wait.begin(Room)
 		select {
 		case s.turn <- struct{}{}:
 		case <-ctx.Done():
@@ -136,14 +136,11 @@ func (s *Spool) Acquire(ctx context.Context, n Need, waiting func() (over func()
 	defer tick.Stop()
 	for {
 		freed := s.nextFreed()
-		l, err := s.try(n)
+		l, want, err := s.try(n)
 		if l != nil || err != nil {
 			return l, err
 		}
-		if waiting != nil {
-			defer waiting()()
-			waiting = nil
-		}
+		wait.begin(want)
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -153,8 +150,38 @@ func (s *Spool) Acquire(ctx context.Context, n Need, waiting func() (over func()
 	}
 }
 
-// try returns nil where there is no room now.
-func (s *Spool) try(n Need) (l *Lease, err error) {
+// Want is what is wanting where there is no room.
+type Want int
+
+const (
+	Room Want = iota + 1 // in the budget
+	Free                 // on a disk, above the floor
+)
+
+// waiter tells somebody what is waited for.
+type waiter struct {
+	tell func(Want) (over func())
+	want Want
+	over func()
+}
+
+func (w *waiter) begin(want Want) {
+	if w.tell == nil || want == w.want {
+		return
+	}
+	w.end()
+	w.want, w.over = want, w.tell(want)
+}
+
+func (w *waiter) end() {
+	if w.over != nil {
+		w.over()
+		w.over = nil
+	}
+}
+
+// try returns no lease where there is no room now.
+func (s *Spool) try(n Need) (l *Lease, want Want, err error) {
 	err = s.locked(func() error {
 		held, err := s.leases()
 		if err != nil {
@@ -165,6 +192,7 @@ func (s *Spool) try(n Need) (l *Lease, err error) {
 			r.Held = n.File + n.Copy
 		}
 		if held.Held+r.Held > s.o.Budget {
+			want = Room
 			return nil
 		}
 		for _, path := range []string{s.dir, n.Library} {
@@ -176,6 +204,7 @@ func (s *Spool) try(n Need) (l *Lease, err error) {
 				return err
 			}
 			if d.Free-held.Pending-r.Pending < s.floor(d) {
+				want = Free
 				return nil
 			}
 		}
@@ -183,9 +212,9 @@ func (s *Spool) try(n Need) (l *Lease, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("spool %s: %w", s.dir, err)
+		return nil, 0, fmt.Errorf("spool %s: %w", s.dir, err)
 	}
-	return l, nil
+	return l, want, nil
 }
 
 func (s *Spool) floor(d Disk) int64 {

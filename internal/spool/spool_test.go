@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,9 +126,21 @@ func TestFreeSpaceIsNeverTakenBelowTheFloor(t *testing.T) {
 	d.free.Store(1500)
 	s := open(t, t.TempDir(), spool.Options{Budget: 1 << 30, Floor: 1000, Disk: d.of})
 	a := acquire(t, s, spool.Need{File: 200, Copy: 200})
-	pending := waits(t, s, spool.Need{File: 50, Copy: 51}) // 1500 - 400 - 101 < 1000, though nothing is written yet
+	need := spool.Need{File: 50, Copy: 51} // 1500 - 400 - 101 < 1000, though nothing is written yet
+	pending := waits(t, s, need)
 	d.free.Store(1501)
 	(<-pending).Release()
+	d.free.Store(1500)
+	var told []spool.Want
+	l, err := s.Acquire(t.Context(), need, func(w spool.Want) func() {
+		told = append(told, w)
+		d.free.Store(1501)
+		return func() { told = append(told, -w) }
+	})
+	if err != nil || !slices.Equal(told, []spool.Want{spool.Free, -spool.Free}) {
+		t.Errorf("told that it waits for %v, %v", told, err)
+	}
+	l.Release()
 
 	d.free.Store(1100) // the file and its copy are there
 	if err := a.Filled(); err != nil {
