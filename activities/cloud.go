@@ -110,7 +110,7 @@ func (s *storing) fetch(ctx context.Context, i int, res photos.Resource) error {
 	tries, dead := s.cloud.failed(s.item, s.a.Now(), s.a.Fetching)
 	if dead {
 		return s.endCloud(ctx, &photos.FetchError{Class: photos.FetchStop, Err: err,
-			Text: fmt.Sprintf("nothing came in %d tries and the pauses between them; the last time: %s", breakerTries*breakerOpens, told.Text),
+			Text: fmt.Sprintf("nothing came in %d tries and the pauses between them; the last time: %s", breakerTries+breakerOpens-1, told.Text),
 			Fix:  "look whether Photos itself can show it, then run the same command again"})
 	}
 	if tries < mostTries {

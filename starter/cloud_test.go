@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lightfast/photos"
 	"lightfast/photos/photokit/photokittest"
@@ -77,6 +78,11 @@ func (p *place) restoresCloud(cloud string) {
 		sum := sha256.Sum256(b)
 		if err != nil || hex.EncodeToString(sum[:]) != e.SHA256 {
 			p.t.Errorf("%s of %s: %d bytes, %v, want those that iCloud has", e.Role, e.UUID, len(b), err)
+			continue
+		}
+		info, err := os.Stat(filepath.Join(p.out, filepath.FromSlash(e.Path)))
+		if err != nil || time.Since(info.ModTime()) < 24*time.Hour {
+			p.t.Errorf("%s of %s has the time %v, %v, want that of the picture", e.Role, e.UUID, info.ModTime(), err)
 		}
 	}
 }
