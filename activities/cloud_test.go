@@ -43,7 +43,8 @@ type cloudHost struct {
 	spool string
 }
 
-// newCloudHost has every pause of iCloud last a millisecond.
+// newCloudHost has every pause of iCloud last a millisecond. Nothing is given
+// up for standing still in less than a minute: the machine may be busy.
 func newCloudHost(t *testing.T, lib *memory, o photostest.CloudOptions) *cloudHost {
 	t.Helper()
 	dir := t.TempDir()
@@ -96,7 +97,7 @@ func (h *cloudHost) setCloud(f photos.Fetcher, budget int64) {
 			}
 			return f, nil
 		},
-		Spool: s, Readers: 2, Again: time.Millisecond, Room: time.Millisecond, Stall: 20 * time.Millisecond, Breaker: time.Millisecond,
+		Spool: s, Readers: 2, Again: time.Millisecond, Room: time.Millisecond, Stall: time.Minute, Breaker: time.Millisecond,
 	}
 }
 
@@ -239,12 +240,16 @@ func TestFaultsOfICloud(t *testing.T) {
 			budget int64
 		}{{"small", 3000, mib}, {"large", 9 * mib, 64 * mib}, {"pushed", 3000, 3000}} {
 			t.Run(tt.name+"/"+way.name, func(t *testing.T) {
+				t.Parallel()
 				lib := newMemory()
 				content := noise(1, way.size)
 				lib.inCloud("a.mov", photos.RoleOriginal, content)
 				lib.put("b.jpg", photos.RoleOriginal, noise(2, 1000))
 				h := newCloudHost(t, lib, photostest.CloudOptions{Fault: tt.fault})
 				h.setCloud(h.cloud, way.budget)
+				if strings.HasPrefix(tt.name, "nothing moves") {
+					h.Fetching.Stall = time.Second
+				}
 				res := h.backup()
 				want := tt.calls
 				if way.name == "pushed" && tt.stored {
@@ -463,7 +468,7 @@ func (s *sampled) Shows(ctx context.Context, ids []photos.AssetID) (int, error) 
 }
 
 func TestTheSampleIsSpreadOverTheLibrary(t *testing.T) {
-	for _, n := range []int{1, 20, 41, 137} {
+	for _, n := range []int{1, 41, 137} {
 		lib := newMemory()
 		for i := range n {
 			lib.put(fmt.Sprintf("%04d.heic", i), photos.RoleOriginal, []byte{byte(i), byte(i >> 8)})
@@ -549,6 +554,7 @@ func TestPushIsReadNoFasterThanTheStoreTakesIt(t *testing.T) {
 	lib.inCloud("a.mov", photos.RoleOriginal, content)
 	h := newCloudHost(t, lib, photostest.CloudOptions{})
 	h.setCloud(h.cloud, 16*mib)
+	h.Fetching.Stall = 100 * time.Millisecond
 	// A store that takes longer than the watchdog bears of a request.
 	h.store.before = func(op, _ string, _ int) error {
 		if op == "part" {
