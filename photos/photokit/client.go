@@ -83,6 +83,8 @@ type Client struct {
 	done    context.Context
 	close   context.CancelCauseFunc
 
+	blind sync.Once // is told once
+
 	mu    sync.Mutex // guards stats
 	stats Stats
 }

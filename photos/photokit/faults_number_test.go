@@ -2,4 +2,4 @@
 
 package photokit_test
 
-const faults = 150
+const faults = 100

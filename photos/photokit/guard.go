@@ -18,6 +18,10 @@ import (
 // beyond its limit by what it can allocate.
 const glance = 50 * time.Millisecond
 
+// starved is a time without a glance that says more of this process than of
+// its helper: it was stopped, or the machine is too busy for both.
+const starved = 20 * glance
+
 // limits of one request.
 type limits struct {
 	quiet time.Duration // without anything moving; 0 for none
@@ -63,7 +67,7 @@ func (h *helper) guard(ctx context.Context, l limits, r *request, stop <-chan st
 		begun       = time.Now()
 		last        = begun
 		seen        = begun       // at the glance before
-		waited      time.Duration // for the taker
+		waited      time.Duration // for the taker, or for a processor
 		unwanted    time.Time     // since when
 	)
 	for {
@@ -96,9 +100,8 @@ func (h *helper) guard(ctx context.Context, l limits, r *request, stop <-chan st
 				l.tell()
 			}
 		}
-		if r.waiting.Load() {
-			waited += now.Sub(seen)
-			last = now
+		if gap := now.Sub(seen); gap > starved || r.waiting.Load() {
+			waited, last = waited+gap, last.Add(gap)
 		}
 		seen = now
 		switch {

@@ -93,6 +93,11 @@ func start(ctx context.Context, c *Client) (*helper, error) {
 			h.info.Changed = append(h.info.Changed, p.Text)
 		}
 	}
+	if _, err := footprint(h.cmd.Process.Pid); err != nil && !h.ended() {
+		c.blind.Do(func() {
+			c.o.Log.Warn("the memory of photokit-helper cannot be watched; it is replaced after a number of requests only", "err", err)
+		})
+	}
 	c.o.Log.Debug("photokit helper started", "pid", h.cmd.Process.Pid, "status", h.info.Status, "missing", h.info.Missing, "changed", h.info.Changed)
 	return h, nil
 }

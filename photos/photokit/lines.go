@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	longestLine = 1 << 10
-	mostLines   = 200 // of one helper; frameworks can be talkative
+	longestLine  = 1 << 10
+	longestWords = 200
+	mostLines    = 200 // of one helper; frameworks can be talkative
 )
 
 // dumps are how the Go runtime begins to say what it was doing when it died.
@@ -48,6 +49,7 @@ func (l *lines) line() {
 		return
 	}
 	if !l.dump {
+		text := text[:min(len(text), longestWords)]
 		if l.dump = slices.ContainsFunc(dumps, func(d string) bool { return strings.HasPrefix(text, d) }); l.dump && l.words != "" {
 			l.words += "; " + text
 		} else {

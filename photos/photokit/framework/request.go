@@ -127,7 +127,7 @@ func (f *Framework) signatures() (err error) {
 	}{
 		{&f.data, func(block, data uintptr) uintptr {
 			if push, ok := handler[func([]byte)](&f.handlers, block); ok {
-				push(objc.Bytes(objc.ID(data).Send("bytes"), objc.ID(data).Send("length")))
+				objc.Pool(func() { push(objc.Bytes(objc.ID(data).Send("bytes"), objc.ID(data).Send("length"))) })
 			}
 			return 0
 		}, "v@?@"},

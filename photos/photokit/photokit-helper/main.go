@@ -11,6 +11,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"syscall"
@@ -24,7 +25,8 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
-	syscall.Umask(0o077) // what the framework writes is nobody else's
+	syscall.Umask(0o077)                        // what the framework writes is nobody else's
+	signal.Ignore(os.Interrupt, syscall.SIGHUP) // of a terminal: what they mean is for the parent to say
 	f, err := framework.Open(path())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "photokit-helper:", err)
