@@ -434,7 +434,8 @@ func (p *sendingParts) put(ctx context.Context, n int, r io.ReaderAt, off int64)
 	p.a.Progress.sent(part.Size)
 	// At once in the catalog: a process that dies must not make the figures of
 	// the run forget what it sent.
-	return p.a.Catalog.AddSent(ctx, p.epoch, p.item, part.Size)
+	// So must not the failure of another part, which ends ctx.
+	return p.a.Catalog.AddSent(context.WithoutCancel(ctx), p.epoch, p.item, part.Size)
 }
 
 // progress is how much of the content n bytes of the object stand for.
