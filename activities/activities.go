@@ -39,6 +39,7 @@ type Activities struct {
 	OpenSource func(ctx context.Context, s SourceSpec) (photos.Source, error)
 	OpenStore  func(ctx context.Context, dest string, line ratelimit.Line) (objectstore.Store, error)
 	Host       manifest.Host
+	Fetching   Fetching
 	Progress   *Progress
 	PartSize   int64 // least size of the parts of large objects; 0 for 16 MiB
 	Log        *slog.Logger
@@ -46,6 +47,9 @@ type Activities struct {
 
 	mu   sync.Mutex // guards runs
 	runs map[catalog.Epoch]*openRun
+
+	readersOnce sync.Once
+	readers     chan struct{} // a place for each request that may be under way
 
 	linesMu sync.Mutex                // guards lines, and their making
 	lines   map[string]ratelimit.Line // by workflow
@@ -95,9 +99,10 @@ type openRun struct {
 	source photos.Source // nil in a restore or verify
 	store  objectstore.Store
 	window *window.Window // of requests that move bytes of assets
-	target target         // of a restore
-	found  int64          // assets that the scan has found, those left out among them
-	stop   chan struct{}  // closed by StopRun
+	cloud  cloudRun
+	target target        // of a restore
+	found  int64         // assets that the scan has found, those left out among them
+	stop   chan struct{} // closed by StopRun
 	halt   sync.Once
 
 	mu     sync.Mutex              // guards what follows
@@ -184,8 +189,11 @@ type runDoc struct {
 	Restore    *RestoreInput        `json:"restore,omitempty"`
 	Snapshot   string               `json:"snapshot,omitempty"` // of a restore
 	Verify     *VerifyInput         `json:"verify,omitempty"`
-	Problems   []Problem            `json:"problems,omitempty"` // found by the plan of a restore
-	Damaged    bool                 `json:"damaged,omitempty"`  // and some of them in the repository
+	Fetch      bool                 `json:"fetch,omitempty"`     // something is to be brought from iCloud
+	Sample     []photos.AssetID     `json:"sample,omitempty"`    // whose being shown proves that Photos has this library open
+	CloudEnd   *Problem             `json:"cloud_end,omitempty"` // why iCloud is not asked any more
+	Problems   []Problem            `json:"problems,omitempty"`  // found by the plan of a restore
+	Damaged    bool                 `json:"damaged,omitempty"`   // and some of them in the repository
 }
 
 func (d runDoc) snapshotID() string { return manifest.SnapshotID(d.Time, d.Run) }
@@ -227,6 +235,7 @@ func (a *Activities) openRun(ctx context.Context, r *openRun) error {
 		if r.source, err = a.OpenSource(ctx, r.doc.Source); err != nil {
 			return SourceEnd(err)
 		}
+		a.openFetcher(ctx, r)
 		if err := r.guardSwap(ctx); err != nil {
 			return err
 		}
@@ -286,7 +295,7 @@ func (a *Activities) drop(r *openRun) {
 }
 
 func (a *Activities) closeRun(r *openRun) {
-	for _, end := range []any{r.source, r.store, &r.target} {
+	for _, end := range []any{r.source, r.cloud.fetcher, r.store, &r.target} {
 		if c, ok := end.(io.Closer); ok {
 			if err := c.Close(); err != nil {
 				a.Log.Warn("close", "err", err)

@@ -79,13 +79,16 @@ func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.
 		return manifest.Resource{}, err
 	}
 	c := content{sum: u.Sum, crc: u.CRC, size: u.contentSize(), fingerprint: u.Fingerprint}
+	if err := s.fit(res, c); err != nil {
+		return manifest.Resource{}, errors.Join(err, s.a.Catalog.SetUpload(ctx, s.repo, source, nil))
+	}
 	m := stored(res, c)
 	known, err := s.known(ctx, &m)
 	if err == nil && !known {
 		if u.Encoding != "" {
 			m = compressed(m, u.Size)
 		}
-		err = s.passTwo(ctx, source, r, &m, u, c)
+		err = s.passTwo(ctx, source, fileOrigin{s, r}, &m, u, c)
 	}
 	if err == nil && (!known || u.Upload.ID != "") {
 		err = s.tidy(ctx, m.Key)
@@ -235,8 +238,27 @@ func (s *storing) saveUpload(ctx context.Context, source string, u uploadDoc) er
 	return s.a.Catalog.SetUpload(ctx, s.repo, source, doc)
 }
 
+// origin is where pass two has the parts from.
+type origin interface {
+	// send sends the parts that the store does not have, and returns all.
+	send(ctx context.Context, u uploadDoc, have []objectstore.Part) ([]objectstore.Part, error)
+	Unchanged() error
+}
+
+type fileOrigin struct {
+	s *storing
+	photos.Reader
+}
+
+func (f fileOrigin) send(ctx context.Context, u uploadDoc, have []objectstore.Part) ([]objectstore.Part, error) {
+	if u.Encoding == "" {
+		return f.s.sendParts(ctx, f.Reader, u, have)
+	}
+	return f.s.sendPacked(ctx, f.Reader, u, have)
+}
+
 // passTwo brings the object under its key, by whatever way is left to go.
-func (s *storing) passTwo(ctx context.Context, source string, r photos.Reader, m *manifest.Resource, u uploadDoc, c content) error {
+func (s *storing) passTwo(ctx context.Context, source string, from origin, m *manifest.Resource, u uploadDoc, c content) error {
 	store := s.openRun.store
 	// Another host, or an attempt whose answer was lost, may have put it there.
 	info, err := store.Stat(ctx, m.Key)
@@ -249,17 +271,13 @@ func (s *storing) passTwo(ctx context.Context, source string, r photos.Reader, m
 	if err != nil {
 		return err
 	}
-	if u.Encoding == "" {
-		parts, err = s.sendParts(ctx, r, u, parts)
-	} else {
-		parts, err = s.sendPacked(ctx, r, u, parts)
-	}
+	parts, err = from.send(ctx, u, parts)
 	if errors.Is(err, photos.ErrChanged) {
 		return s.abort(ctx, source, u, err)
 	} else if err != nil {
 		return s.forgetIfGone(ctx, source, u, err)
 	}
-	if err := r.Unchanged(); err != nil {
+	if err := from.Unchanged(); err != nil {
 		return s.abort(ctx, source, u, err)
 	}
 	_, err = store.Complete(ctx, u.Upload, parts, u.CRC)
@@ -430,7 +448,8 @@ func (p *sendingParts) put(ctx context.Context, n int, r io.ReaderAt, off int64)
 	p.a.Progress.sent(part.Size)
 	// At once in the catalog: a process that dies must not make the figures of
 	// the run forget what it sent.
-	return p.a.Catalog.AddSent(ctx, p.epoch, p.item, part.Size)
+	// So must not the failure of another part, which ends ctx.
+	return p.a.Catalog.AddSent(context.WithoutCancel(ctx), p.epoch, p.item, part.Size)
 }
 
 // progress is how much of the content n bytes of the object stand for.

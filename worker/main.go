@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -56,6 +57,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	stateDir := f.String("state", env("STATE", state.Default()), "`DIR` of the catalog and the host's id (LIGHTFAST_STATE)")
 	memory := f.String("memory", env("MEMORY", "256MiB"), "`SIZE` of all buffers together (LIGHTFAST_MEMORY)")
 	parts := f.String("part-size", env("PART_SIZE", "16MiB"), "`SIZE` of the parts that large files are sent in (LIGHTFAST_PART_SIZE)")
+	room := f.String("spool", env("SPOOL", ""), "`SIZE` of all files from iCloud that wait for being stored (LIGHTFAST_SPOOL; default 2 GiB, or a tenth of what is free)")
+	keepFree := f.String("keep-free", env("KEEP_FREE", ""), "`SIZE` that they leave free on a disk (LIGHTFAST_KEEP_FREE; default 10 GiB, or a twentieth of the disk)")
+	readers := f.String("icloud-readers", env("ICLOUD_READERS", "1"), "`N` files brought from iCloud at once, 1 to 4 (LIGHTFAST_ICLOUD_READERS)")
 	caFile := f.String("ca-file", env("CA_FILE", ""), "`FILE` with certificates to trust beside the system's (LIGHTFAST_CA_FILE)")
 	if err := f.Parse(args); err != nil {
 		return usage(err)
@@ -67,6 +71,14 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	partSize, err := wire.ParsePartSize(*parts)
 	if err != nil {
 		return usage(err)
+	}
+	spool, err := wire.SpoolOptions(*room, *keepFree)
+	if err != nil {
+		return err
+	}
+	atOnce, err := strconv.Atoi(*readers)
+	if err != nil || atOnce < 1 || atOnce > 4 {
+		return usage(fmt.Errorf("--icloud-readers %q", *readers))
 	}
 	budget.LimitHeap(heap)
 	log := slog.New(slog.NewTextHandler(stderr, nil))
@@ -89,7 +101,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := wire.CheckAlone(ctx, c, d.Host.ID); err != nil {
 		return err
 	}
-	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log, PartSize: partSize})
+	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log, PartSize: partSize, Spool: spool, Readers: atOnce})
 	if err != nil {
 		return err
 	}
