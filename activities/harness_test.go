@@ -133,14 +133,14 @@ func (h *host) prepare() activities.Prepared {
 // next returns the first of a lane.
 func (h *host) next(e catalog.Epoch, lane string) (activities.ItemInput, bool) {
 	h.t.Helper()
-	refs, err := call[[]activities.Ref](h, h.NextAssets, activities.NextInput{Epoch: e, Lane: lane, N: 1})
+	next, err := call[activities.Next](h, h.NextAssets, activities.NextInput{Epoch: e, Lane: lane, N: 1})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if len(refs) == 0 {
+	if len(next.Refs) == 0 {
 		return activities.ItemInput{}, false
 	}
-	return activities.ItemInput{Epoch: e, Item: refs[0].Item, Name: refs[0].Name, Lane: lane}, true
+	return activities.ItemInput{Epoch: e, Item: next.Refs[0].Item, Name: next.Refs[0].Name, Lane: lane}, true
 }
 
 // only returns the one asset of a plan.

@@ -93,11 +93,11 @@ func TestSmallIsWhatALimitLetsPassSoon(t *testing.T) {
 	p := h.prepare()
 	ask := func(lane string) []activities.Ref {
 		t.Helper()
-		refs, err := call[[]activities.Ref](h, h.NextAssets, activities.NextInput{Epoch: p.Epoch, Lane: lane, N: 200})
+		next, err := call[activities.Next](h, h.NextAssets, activities.NextInput{Epoch: p.Epoch, Lane: lane, N: 200})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return refs
+		return next.Refs
 	}
 	if refs := ask(activities.Small); len(refs) != 9 {
 		t.Errorf("a batch has %d assets of 100 KB at 16 KiB/s, want the 9 that take a minute", len(refs))

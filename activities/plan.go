@@ -6,6 +6,7 @@ import (
 
 	"lightfast/catalog"
 	"lightfast/internal/atomicfile"
+	"lightfast/internal/window"
 )
 
 // Names of lanes.
@@ -30,15 +31,21 @@ type NextInput struct {
 	Busy  []int64       `json:"busy,omitempty"`
 }
 
+// Next is what a lane is to do next.
+type Next struct {
+	Refs []Ref `json:"refs"` // best first; none ends the lane
+	Ring int   `json:"ring"` // so many small assets may be on their way
+}
+
 // NextAssets returns what a lane has still to do, best first; none ends it. A
 // run that is held waits here.
-func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error) {
+func (a *Activities) NextAssets(ctx context.Context, in NextInput) (Next, error) {
 	run, doc, err := a.runRow(ctx, in.Epoch)
 	if err == nil {
 		err = a.whilePaused(ctx, run.Workflow)
 	}
 	if err != nil {
-		return nil, toTemporal(err)
+		return Next{}, toTemporal(err)
 	}
 	next := a.next
 	if in.Lane == Cloud {
@@ -46,13 +53,13 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error
 	}
 	items, err := next(ctx, run.Workflow, doc, in)
 	if err != nil {
-		return nil, toTemporal(err)
+		return Next{}, toTemporal(err)
 	}
 	refs := make([]Ref, len(items))
 	for i, it := range items {
 		refs[i] = Ref{Item: it.Item, Name: summary(it.Name), Size: it.Size}
 	}
-	return refs, nil
+	return Next{Refs: refs, Ring: a.windowOf(in.Epoch).Size()}, nil
 }
 
 const (
@@ -67,17 +74,24 @@ const (
 // rateOf is what a run moves in a second, as far as that is known, and no more
 // than its limit.
 func (a *Activities) rateOf(e catalog.Epoch, limit int64) int64 {
-	rate := int64(firstRate)
-	a.mu.Lock()
-	r := a.runs[e]
-	a.mu.Unlock()
-	if r != nil && r.window != nil && r.window.Rate() > 0 {
-		rate = r.window.Rate()
+	rate := a.windowOf(e).Rate()
+	if rate == 0 {
+		rate = firstRate
 	}
 	if limit > 0 {
 		rate = min(rate, limit)
 	}
 	return rate
+}
+
+// windowOf is the window of a run, or a new one if the run is not open here yet.
+func (a *Activities) windowOf(e catalog.Epoch) *window.Window {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r := a.runs[e]; r != nil {
+		return r.window
+	}
+	return window.New()
 }
 
 // next leaves to lane large what on a slow line is not small.

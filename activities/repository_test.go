@@ -336,7 +336,7 @@ func TestAPlanThatIsNotThereIsATypedError(t *testing.T) {
 	h := newHost(t, newMemory(), t.TempDir())
 	for name, do := range map[string]func() error{
 		"NextAssets": func() error {
-			_, err := call[[]activities.Ref](h, h.NextAssets, activities.NextInput{Epoch: 7})
+			_, err := call[activities.Next](h, h.NextAssets, activities.NextInput{Epoch: 7})
 			return err
 		},
 		"StoreAsset": func() error {

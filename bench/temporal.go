@@ -77,16 +77,16 @@ func runLane(ctx context.Context, address string) error {
 	})
 	w.RegisterWorkflow(workflows.LaneSmall)
 	var given atomic.Int64
-	next := func(_ context.Context, in activities.NextInput) ([]activities.Ref, error) {
-		var refs []activities.Ref
-		for len(refs) < in.N {
+	next := func(_ context.Context, in activities.NextInput) (activities.Next, error) {
+		todo := activities.Next{Ring: 16}
+		for len(todo.Refs) < in.N {
 			i := given.Add(1)
 			if i > temporalAssets {
 				break
 			}
-			refs = append(refs, activities.Ref{Item: i, Name: fmt.Sprintf("IMG_%06d.JPG", i), Size: 1000})
+			todo.Refs = append(todo.Refs, activities.Ref{Item: i, Name: fmt.Sprintf("IMG_%06d.JPG", i), Size: 1000})
 		}
-		return refs, nil
+		return todo, nil
 	}
 	store := func(context.Context, activities.ItemInput) (activities.Outcome, error) { return "", nil }
 	commit := func(context.Context, activities.Epoch) error { return nil }

@@ -62,23 +62,24 @@ func (l *library) prepare(context.Context, activities.BackupInput) (activities.P
 	return activities.Prepared{Epoch: 7, Readers: l.readers}, nil
 }
 
-func (l *library) next(_ context.Context, in activities.NextInput) (refs []activities.Ref, err error) {
+func (l *library) next(_ context.Context, in activities.NextInput) (todo activities.Next, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lost > 0 {
 		l.lost--
-		return nil, temporal.NewNonRetryableApplicationError("gone", activities.ErrPlanLost, nil)
+		return todo, temporal.NewNonRetryableApplicationError("gone", activities.ErrPlanLost, nil)
 	}
 	busy := map[int64]bool{}
 	for _, b := range in.Busy {
 		busy[b] = true
 	}
 	for _, ref := range l.todo[in.Lane] {
-		if !busy[ref.Item] && len(refs) < in.N {
-			refs = append(refs, ref)
+		if !busy[ref.Item] && len(todo.Refs) < in.N {
+			todo.Refs = append(todo.Refs, ref)
 		}
 	}
-	return refs, nil
+	todo.Ring = 16
+	return todo, nil
 }
 
 func (l *library) store(_ context.Context, in activities.ItemInput) (activities.Outcome, error) {

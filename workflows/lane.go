@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"lightfast/activities"
-	"lightfast/internal/window"
 )
 
 // LaneInput is all that a lane knows: the rest is in the catalog, so that it
@@ -23,10 +22,6 @@ type LaneInput struct {
 }
 
 const (
-	// ringSize is how many small assets are begun: all that a window of
-	// requests may want. How many of them are sent at once it decides.
-	ringSize = window.Most
-
 	// A batch ends with Commit, the durable checkpoint: after so many assets,
 	// or when this much time has passed.
 	batchSize = 200
@@ -59,14 +54,14 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, N: batchSize}
 	next := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
 	for done := 0; ; {
-		var refs []activities.Ref
-		if err := next.Get(ctx, &refs); err != nil {
+		var todo activities.Next
+		if err := next.Get(ctx, &todo); err != nil {
 			return err
 		}
-		if len(refs) == 0 {
+		if len(todo.Refs) == 0 {
 			return nil
 		}
-		n, out, err := ring(ctx, in, refs)
+		n, out, err := ring(ctx, in, todo)
 		if err != nil {
 			return err
 		}
@@ -100,15 +95,17 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 	}
 }
 
-// ring runs refs, at most ringSize at once, until all are done, the batch has
-// lasted long enough, or an outcome (the last such is returned) says that no
-// more should be started. What has begun ends, also when ctx is canceled.
-func ring(ctx workflow.Context, in LaneInput, refs []activities.Ref) (done int, halt activities.Outcome, err error) {
+// ring runs assets, no more at once than the store takes well, until all are
+// done, the batch has lasted long enough, or an outcome (the last such is
+// returned) says that no more should be started. What has begun ends, also
+// when ctx is canceled.
+func ring(ctx workflow.Context, in LaneInput, todo activities.Next) (done int, halt activities.Outcome, err error) {
 	free, _ := workflow.NewDisconnectedContext(ctx)
 	var flight []workflow.Future
+	refs, width := todo.Refs, max(todo.Ring, 1)
 	until := workflow.Now(ctx).Add(batchTime)
 	for len(refs) > 0 || len(flight) > 0 {
-		if len(refs) > 0 && len(flight) < ringSize && halt == "" && err == nil && workflow.Now(ctx).Before(until) && ctx.Err() == nil {
+		if len(refs) > 0 && len(flight) < width && halt == "" && err == nil && workflow.Now(ctx).Before(until) && ctx.Err() == nil {
 			flight = append(flight, runLocal(free, in, refs[0]))
 			refs = refs[1:]
 			continue
@@ -169,17 +166,17 @@ func regular(ctx workflow.Context, in LaneInput, name string, self any) error {
 	for {
 		more := started < assetsPerRun && !workflow.GetInfo(ctx).GetContinueAsNewSuggested() && ctx.Err() == nil
 		if more && len(order) < window {
-			var refs []activities.Ref
+			var todo activities.Next
 			ask := activities.NextInput{Epoch: in.Epoch, Lane: name, N: window - len(order), Busy: order}
-			if err := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, ask).Get(ctx, &refs); err != nil {
+			if err := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, ask).Get(ctx, &todo); err != nil {
 				return drain(ctx, flight, order, err)
 			}
-			for _, ref := range refs {
+			for _, ref := range todo.Refs {
 				flight[ref.Item] = runRegular(ctx, in, ref, name)
 				order = append(order, ref.Item)
 				started++
 			}
-			more = len(refs) > 0
+			more = len(todo.Refs) > 0
 		}
 		if len(order) == 0 {
 			if more || started < assetsPerRun {

@@ -1,6 +1,9 @@
 package window
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // rungs are the sizes that a window may have.
 var rungs = []int{4, 6, 8, 12, 16, 24, 32, 48, Most}
@@ -9,19 +12,21 @@ var rungs = []int{4, 6, 8, 12, 16, 24, 32, 48, Most}
 const Most = 64
 
 const (
-	firstRung = 2
+	firstRung = 4
 
-	// An epoch is as long as it takes to tell a rate from noise: so many
-	// requests for each place, and so much time.
+	// An epoch is as long as it takes to tell a rate from noise: so many turns
+	// of those that are under way, and so much time.
 	turns     = 2
 	leastTime = time.Second
 
-	// More requests must move more by this much, fewer may move less by this
-	// much: in between lies noise, and fewer win.
-	worth = 1.08
-	loss  = 0.97
+	// More requests must move more by this much, and by twice the noise; fewer
+	// may move less by this much, where noise is so small that it would be seen.
+	gain  = 0.05
+	loss  = 0.03
+	quiet = 0.05
 
 	// Epochs at rest between two looks at what another size would do.
+	restFirst = 2
 	restLeast = 8
 	restMost  = 64
 
@@ -36,18 +41,19 @@ type climb struct {
 	step int // +1 and -1: this epoch tries whether that was right; 0: at rest
 
 	best     float64 // what was moved before the step
+	noise    float64 // by what part of it an epoch at rest differs
 	rest     int     // epochs until the next step
 	restNext int
 	next     int // direction of the next step
 
 	start time.Time
 	n     int // requests that have ended in this epoch
-	bound int // of them those that left somebody waiting
+	bound int // of them those of a full window
 	bytes int64
 }
 
 func newClimb() climb {
-	return climb{rung: firstRung, step: 1, restNext: restLeast, next: -1}
+	return climb{rung: firstRung, step: 1, noise: quiet, restNext: restFirst, next: -1}
 }
 
 func (c *climb) size() int { return rungs[c.rung] }
@@ -57,17 +63,17 @@ func (c *climb) begin(now time.Time) {
 	c.start, c.n, c.bound, c.bytes = now, 0, 0, 0
 }
 
-// count takes a request that ended while others waited or not. It returns the
-// bytes a second of an epoch that ends with it, if they tell what the store
-// can do.
-func (c *climb) count(now time.Time, bytes int64, waited bool) (rate float64, ok bool) {
+// count takes a request that ended, one of those that held the window, which
+// was full or not. It returns the bytes a second of an epoch that ends with it, if they tell what
+// the store can do.
+func (c *climb) count(now time.Time, bytes int64, held int, full bool) (rate float64, ok bool) {
 	c.n++
 	c.bytes += bytes
-	if waited {
+	if full {
 		c.bound++
 	}
 	took := now.Sub(c.start)
-	if c.n < turns*c.size() || took < leastTime {
+	if c.n < turns*held || took < leastTime {
 		return 0, false
 	}
 	n, ok := c.n, 2*c.bound >= c.n
@@ -81,7 +87,7 @@ func (c *climb) count(now time.Time, bytes int64, waited bool) (rate float64, ok
 
 func (c *climb) judge(moved float64) {
 	switch {
-	case c.step > 0 && moved >= worth*c.best, c.step < 0 && moved >= loss*c.best:
+	case c.step > 0 && moved >= (1+max(gain, 2*c.noise))*c.best, c.step < 0 && c.noise <= quiet && moved >= (1-loss)*c.best:
 		if c.step > 0 {
 			c.best = moved
 		}
@@ -95,6 +101,7 @@ func (c *climb) judge(moved float64) {
 		c.settle()
 	case c.rest > 1:
 		c.rest--
+		c.noise += (math.Abs(moved-c.best)/c.best - c.noise) / 4
 		c.best += (moved - c.best) / 4
 	default:
 		c.step, c.next = c.next, -c.next

@@ -34,7 +34,7 @@ type Window struct {
 	rate    float64 // bytes a second of the last epoch
 }
 
-// New returns a Window of the least size.
+// New returns a Window of the size that a store nearby takes well.
 func New() *Window { return &Window{climb: newClimb()} }
 
 // Enter waits for a place. The caller gives it back with leave, once, and says
@@ -65,15 +65,15 @@ func (w *Window) Enter(ctx context.Context, k Kind) (leave func(bytes int64), er
 	}
 }
 
-// Rate returns how many bytes a second moved when requests last had to wait for
-// a place, 0 where nothing is known yet.
+// Rate returns how many bytes a second moved when the window was last full, 0
+// where nothing is known yet.
 func (w *Window) Rate() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return int64(w.rate)
 }
 
-// Size returns how many requests there may be now.
+// Size returns how many requests there may be now, of both kinds together.
 func (w *Window) Size() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,21 +88,30 @@ func (w *Window) leaver(k Kind) func(int64) {
 func (w *Window) leave(k Kind, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	full, held := !w.fits(k), w.held[Small]+w.held[Part]
 	w.held[k]--
 	if bytes == 0 {
 		w.admit()
 		return
 	}
-	if rate, ok := w.climb.count(time.Now(), bytes, len(w.waiting[Small])+len(w.waiting[Part]) > 0); ok {
+	if rate, ok := w.climb.count(time.Now(), bytes, held, full); ok {
 		w.rate = rate
 	}
 	w.admit()
 }
 
-// fits: a quarter is left to the other kind, also while that has nothing to do.
-func (w *Window) fits(k Kind) bool {
+// most is how many places a kind can have, also while the other has nothing
+// to do. Parts are large and dear to lose: few of them fill a line.
+func (w *Window) most(k Kind) int {
 	size := w.climb.size()
-	return w.held[Small]+w.held[Part] < size && w.held[k] < size-size/4
+	if k == Part {
+		return 2 + size/4
+	}
+	return size - max(size/8, 1)
+}
+
+func (w *Window) fits(k Kind) bool {
+	return w.held[Small]+w.held[Part] < w.climb.size() && w.held[k] < w.most(k)
 }
 
 // admit lets in whoever fits, small ones first.
