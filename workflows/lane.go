@@ -48,26 +48,28 @@ func laneID(parent workflow.Execution, lane string, turn, epoch int) string {
 // LaneSmall works off small assets: one local activity each, a ring of them
 // in flight, in one coroutine (a coroutine an asset costs ten times as much).
 // Nothing leaves a workflow while a local activity is pending, so Commit and
-// NextAssets go together when the ring is empty.
+// NextAssets go together when the ring is empty. A disk takes seconds for
+// Commit: the next batch is worked off meanwhile.
 func LaneSmall(ctx workflow.Context, in LaneInput) error {
 	var a *activities.Activities
 	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, N: batchSize}
 	next := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
+	free, _ := workflow.NewDisconnectedContext(ctx) // what is done is kept, also by a cancel
+	var commit workflow.Future                      // of the batch before
 	for done := 0; ; {
 		var todo activities.Next
 		if err := next.Get(ctx, &todo); err != nil {
 			return err
 		}
 		if len(todo.Refs) == 0 {
-			return nil
+			return ended(free, commit)
 		}
 		n, out, err := ring(ctx, in, todo)
-		if err != nil {
+		if err = worst(err, ended(free, commit)); err != nil {
 			return err
 		}
 		done += n
-		free, _ := workflow.NewDisconnectedContext(ctx) // what is done is kept, also by a cancel
-		commit := workflow.ExecuteActivity(step(free, short), a.Commit, in.Epoch)
+		commit = workflow.ExecuteActivity(step(free, short), a.Commit, in.Epoch)
 		if out == activities.Stopped {
 			// The cancel that stopped them is on its way here, too.
 			if _, err := workflow.AwaitWithTimeout(free, cancelTime, func() bool { return ctx.Err() != nil }); err != nil {
@@ -75,7 +77,7 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 			}
 		}
 		if ctx.Err() != nil {
-			return worst(ctx.Err(), commit.Get(free, nil))
+			return worst(ctx.Err(), ended(free, commit))
 		}
 		if out == activities.StoreAway {
 			if err := workflow.ExecuteActivity(step(ctx, long), a.AwaitStore, in.Epoch).Get(ctx, nil); err != nil {
@@ -83,16 +85,22 @@ func LaneSmall(ctx workflow.Context, in LaneInput) error {
 			}
 		}
 		last := done >= assetsPerRun || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
-		if !last {
-			next = workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
-		}
-		if err := commit.Get(ctx, nil); err != nil {
-			return err
-		}
 		if last {
+			if err := ended(free, commit); err != nil {
+				return err
+			}
 			return workflow.NewContinueAsNewError(ctx, LaneSmall, in)
 		}
+		next = workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
 	}
+}
+
+// ended waits for a step that may not have been taken.
+func ended(ctx workflow.Context, f workflow.Future) error {
+	if f == nil {
+		return nil
+	}
+	return f.Get(ctx, nil)
 }
 
 // ring runs assets, no more at once than the store takes well, until all are
