@@ -25,7 +25,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"temporal", "CPU of Temporal, server and worker together, for each small asset", temporalCost},
-	{"peers", "lightfast beside mc, rclone and restic against one MinIO: sets A, B, C (-sets, -scale)", peers},
+	{"peers", "lightfast beside mc, rclone and restic against one MinIO: sets A, B, C, and N where nothing changes (-sets, -scale)", peers},
 	{"memory", "peak resident memory beside its limit, of a store of 1 MB/s at first, of large and of many assets (-scale, -hold)", memory},
 	{"library", "scan, first and no-change backup of a built library (-assets)", libraryScale},
 }
@@ -47,14 +47,19 @@ func main() {
 	flag.StringVar(&b.bin, "bin", "bin/lightfast", "`PATH` of the binary to measure")
 	flag.IntVar(&b.assets, "assets", 100_000, "`NUMBER` of assets of the built library")
 	flag.IntVar(&b.runs, "runs", 3, "`NUMBER` of runs of which the median is taken")
-	flag.StringVar(&b.sets, "sets", "ABC", "`LETTERS` of the sets that peers are measured with")
+	flag.StringVar(&b.sets, "sets", "ABCN", "`LETTERS` of the sets that peers are measured with")
 	flag.IntVar(&b.scale, "scale", 1, "`NUMBER` by which the files of a set, or the sizes of memory, are divided, to try something")
 	flag.DurationVar(&b.hold, "hold", 30*time.Second, "`TIME` for which the store of memory takes 1 MB/s, before it takes all that comes")
+	put := flag.String("put", "", "`BUCKET` for the files of the folder named, and nothing else: what peers is held against")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.all(ctx, flag.Args()); err != nil {
+	run := func() error { return b.all(ctx, flag.Args()) }
+	if *put != "" {
+		run = func() error { return puts(ctx, *put, flag.Arg(0)) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

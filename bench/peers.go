@@ -30,6 +30,7 @@ var sets = []set{
 	{"A", "photos of 0.5 to 5 MB", 1500, 500_000, 5_000_000},
 	{"B", "files of 30 to 150 KB", 8000, 30_000, 150_000},
 	{"C", "videos of 1.5 GB", 3, 1_500_000_000, 1_500_000_000},
+	{"N", "files of 1 to 3 KB, of which nothing changes", 100_000, 1_000, 3_000},
 }
 
 // peers measures lightfast, with all that is embedded in it, beside the tools
@@ -49,7 +50,11 @@ func peers(ctx context.Context, b *bench) error {
 			continue
 		}
 		s.files = max(1, s.files/b.scale)
-		if err := p.set(ctx, s); err != nil {
+		measure := p.set
+		if s.name == "N" {
+			measure = p.unchanged
+		}
+		if err := measure(ctx, s); err != nil {
 			return fmt.Errorf("set %s: %w", s.name, err)
 		}
 	}
@@ -62,8 +67,16 @@ type peer struct {
 	prepare, backup, restore func(folder, bucket string) []string
 }
 
+func (p peer) again(to, bucket string) []string {
+	if p.restore == nil {
+		return nil
+	}
+	return p.restore(to, bucket)
+}
+
 type peerage struct {
 	*bench
+	self   string // this program
 	server storetest.Server
 	client *minio.Client
 	peers  []peer
@@ -89,6 +102,9 @@ func newPeerage(ctx context.Context, b *bench, server storetest.Server) (*peerag
 		if tool[name], err = storetest.BuildTool(ctx, name, pkg, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
 			return nil, err
 		}
+	}
+	if p.self, err = os.Executable(); err != nil {
+		return nil, err
 	}
 	state := filepath.Join(b.work, "state")
 	s3 := func(bucket string) string { return "s3://" + bucket + "?endpoint=" + server.Endpoint }
@@ -141,9 +157,10 @@ func (p *peerage) set(ctx context.Context, s set) error {
 	defer os.RemoveAll(folder)
 	fmt.Printf("  set %s: %d %s, %.2f GB\n", s.name, s.files, s.what, float64(total)/1e9)
 	found := map[step][]ended{}
+	loop := peer{name: "bare PUTs", backup: func(from, bucket string) []string { return []string{p.self, "-put", bucket, from} }}
 	for n := range p.runs {
-		for _, one := range p.peers {
-			if err := p.turn(ctx, s, one, folder, fmt.Sprintf("%s-%s-%d", one.name, strings.ToLower(s.name), n), found); err != nil {
+		for _, one := range append(p.peers, loop) {
+			if err := p.turn(ctx, s, one, folder, p.bucket(one, s, n), found); err != nil {
 				return fmt.Errorf("%s: %w", one.name, err)
 			}
 		}
@@ -154,15 +171,58 @@ func (p *peerage) set(ctx context.Context, s set) error {
 	return nil
 }
 
-// turn is all that one peer does in one run, in a bucket of its own.
-func (p *peerage) turn(ctx context.Context, s set, one peer, folder, bucket string, found map[step][]ended) error {
+func (p *peerage) bucket(one peer, s set, n int) string {
+	return strings.ToLower(strings.ReplaceAll(fmt.Sprintf("%s-%s-%d", one.name, s.name, n), " ", "-"))
+}
+
+// unchanged has each peer store a set once, and measures what it takes to
+// find, in turn, that nothing has changed.
+func (p *peerage) unchanged(ctx context.Context, s set) error {
+	folder := filepath.Join(p.work, s.name)
+	total, err := s.write(folder)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	fmt.Printf("  set %s: %d %s, %.2f GB\n", s.name, s.files, s.what, float64(total)/1e9)
+	found := map[step][]ended{}
+	for n := range p.runs + 1 {
+		for _, one := range p.peers {
+			what, bucket := "no change", p.bucket(one, s, 0)
+			if n == 0 {
+				what = "first"
+				if err := p.prepare(ctx, one, folder, bucket); err != nil {
+					return fmt.Errorf("%s: %w", one.name, err)
+				}
+			}
+			e, err := p.measure(ctx, one.backup(folder, bucket))
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", one.name, what, err)
+			}
+			found[step{what, one.name}] = append(found[step{what, one.name}], e)
+		}
+	}
+	p.table(s.name+" first", "first", found)
+	p.table(s.name+" no change", "no change", found)
+	return nil
+}
+
+// prepare makes the bucket, and what a peer wants beforehand.
+func (p *peerage) prepare(ctx context.Context, one peer, folder, bucket string) error {
 	if err := p.client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{}); err != nil {
 		return err
 	}
-	if one.prepare != nil {
-		if _, err := p.measure(ctx, one.prepare(folder, bucket)); err != nil {
-			return err
-		}
+	if one.prepare == nil {
+		return nil
+	}
+	_, err := p.measure(ctx, one.prepare(folder, bucket))
+	return err
+}
+
+// turn is all that one peer does in one run, in a bucket of its own.
+func (p *peerage) turn(ctx context.Context, s set, one peer, folder, bucket string, found map[step][]ended) error {
+	if err := p.prepare(ctx, one, folder, bucket); err != nil {
+		return err
 	}
 	out := filepath.Join(p.work, "restored")
 	defer os.RemoveAll(out)
@@ -172,9 +232,9 @@ func (p *peerage) turn(ctx context.Context, s set, one peer, folder, bucket stri
 	}{
 		{"first", one.backup(folder, bucket)},
 		{"no change", one.backup(folder, bucket)},
-		{"restore", one.restore(out, bucket)},
+		{"restore", one.again(out, bucket)},
 	} {
-		if s.name != "A" && todo.what == "restore" {
+		if todo.what != "first" && one.restore == nil || todo.what == "restore" && s.name != "A" {
 			continue
 		}
 		e, err := p.measure(ctx, todo.command)
@@ -217,7 +277,10 @@ func (p *peerage) table(title, what string, found map[step][]ended) {
 	cpu := func(e ended) float64 { return e.cpu.Seconds() }
 	peak := func(e ended) float64 { return float64(e.peak >> 20) }
 	fmt.Printf("  %-12s %-10s %8s %8s %8s   lightfast's part of it: wall, CPU\n", title, "", "wall s", "CPU s", "MiB")
-	for _, one := range p.peers {
+	for _, one := range append(p.peers, peer{name: "bare PUTs"}) {
+		if found[step{what, one.name}] == nil {
+			continue
+		}
 		fmt.Printf("  %-12s %-10s %8.1f %8.1f %8.0f   %.2f %.2f\n", "", one.name, of(one.name, wall), of(one.name, cpu), of(one.name, peak),
 			of("lightfast", wall)/of(one.name, wall), of("lightfast", cpu)/of(one.name, cpu))
 	}
