@@ -40,6 +40,7 @@ type Activities struct {
 	OpenStore  func(ctx context.Context, dest string, line ratelimit.Line) (objectstore.Store, error)
 	Host       manifest.Host
 	Progress   *Progress
+	Manners    Manners // nil: nobody uses this machine
 	Log        *slog.Logger
 	Now        func() time.Time
 

@@ -29,8 +29,12 @@ func (a *Activities) Pulse(ctx context.Context) (Report, error) {
 	end := a.pulse(ctx).end
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	here := a.present(ctx)
+	defer here.leave()
 	for {
-		activity.RecordHeartbeat(ctx, a.Progress.Report())
+		r := a.Progress.Report()
+		here.mind(ctx, r)
+		activity.RecordHeartbeat(ctx, r)
 		select {
 		case <-end:
 			return a.Progress.Report(), nil

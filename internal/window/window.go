@@ -31,6 +31,7 @@ type Window struct {
 	held    [kinds]int
 	waiting [kinds][]chan struct{}
 	climb   climb
+	most    int     // what others let it have; 0: all that it wants
 	rate    float64 // bytes a second of the last epoch
 }
 
@@ -77,6 +78,27 @@ func (w *Window) Rate() int64 {
 func (w *Window) Size() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.size()
+}
+
+// Cap keeps the Window at n requests at most; 0 lifts that. Those beyond it
+// that are on their way come to their end.
+func (w *Window) Cap(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n == w.most {
+		return
+	}
+	w.most = n
+	w.climb.begin(time.Now()) // an epoch of two sizes tells of neither
+	w.admit()
+}
+
+// size is what there may be; the caller holds the lock.
+func (w *Window) size() int {
+	if w.most > 0 {
+		return min(w.most, w.climb.size())
+	}
 	return w.climb.size()
 }
 
@@ -89,7 +111,7 @@ func (w *Window) leave(k Kind, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.held[k]--
-	if bytes == 0 {
+	if bytes == 0 || w.size() < w.climb.size() { // held back by others, it learns nothing
 		w.admit()
 		return
 	}
@@ -101,7 +123,7 @@ func (w *Window) leave(k Kind, bytes int64) {
 
 // fits: a quarter is left to the other kind, also while that has nothing to do.
 func (w *Window) fits(k Kind) bool {
-	size := w.climb.size()
+	size := w.size()
 	return w.held[Small]+w.held[Part] < size && w.held[k] < size-size/4
 }
 
