@@ -25,7 +25,7 @@ unit: ## all tests, in real processes and against real S3 servers
 
 # What is concurrent and links no server: a race build of that would be a cold one.
 race: ## the race detector over stores, budget, catalog, activities and workflows
-	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./internal/window ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
+	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./internal/spool ./internal/window ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
 
 demo: build ## make a Photos library, back it up, kill that half way, go on, restore, compare every byte (half a minute)
 	go run ./internal/demo
@@ -41,8 +41,8 @@ packages: ## Debian packages that tests use, installed where they are missing
 	{ apt-get update -q && apt-get install -qy --no-install-recommends clang gcc libgnustep-base-dev gnustep-base-runtime libblocksruntime-dev; } || \
 	echo "no clang or GNUstep: the tests of photos/photokit will fail, for nothing else tries what reads iCloud originals"
 
-soak: ## the longer proofs: kills of a cluster's worker, 1,000 faults of the network, 1,000 of Photos (some 5 minutes)
-	go test -tags soak -timeout 60m -run Soak -v ./starter
+soak: ## the longer proofs: kills of a cluster's worker and of large uploads, 1,000 faults of the network, 1,000 of Photos (an hour; 16 GB of disk)
+	go test -tags soak -timeout 150m -run Soak -v ./starter
 	go test -tags soak -timeout 60m -run EveryRequest -v ./photos/photokit
 
 bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)
@@ -55,7 +55,7 @@ lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, an
 	go tool -modfile=tools/lint/go.mod staticcheck ./...
 	go tool -modfile=tools/lint/go.mod workflowcheck ./workflows/...
 	go tool -modfile=tools/lint/go.mod github.com/compose-spec/compose-go/v2/cmd -no-interpolation docker-compose.yml >/dev/null
-	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./internal/atomicfile ./internal/budget ./internal/safename ./manifest ./objectstore/... ./photos
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./internal/atomicfile ./internal/budget ./internal/safename ./internal/spool ./manifest ./objectstore/... ./photos
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build ./photos/folder
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./photos/photokit/...
 	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 go vet ./photos/photokit/...

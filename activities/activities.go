@@ -39,13 +39,18 @@ type Activities struct {
 	OpenSource func(ctx context.Context, s SourceSpec) (photos.Source, error)
 	OpenStore  func(ctx context.Context, dest string, line ratelimit.Line) (objectstore.Store, error)
 	Host       manifest.Host
+	Fetching   Fetching
 	Progress   *Progress
 	Manners    Manners // nil: nobody uses this machine
+	PartSize   int64 // least size of the parts of large objects; 0 for 16 MiB
 	Log        *slog.Logger
 	Now        func() time.Time
 
 	mu   sync.Mutex // guards runs
 	runs map[catalog.Epoch]*openRun
+
+	readersOnce sync.Once
+	readers     chan struct{} // a place for each request that may be under way
 
 	linesMu sync.Mutex                // guards lines, and their making
 	lines   map[string]ratelimit.Line // by workflow
@@ -95,13 +100,15 @@ type openRun struct {
 	source photos.Source // nil in a restore or verify
 	store  objectstore.Store
 	window *window.Window // of requests that move bytes of assets
-	target target         // of a restore
-	found  int64          // assets that the scan has found, those left out among them
-	stop   chan struct{}  // closed by StopRun
+	cloud  cloudRun
+	target target        // of a restore
+	found  int64         // assets that the scan has found, those left out among them
+	stop   chan struct{} // closed by StopRun
 	halt   sync.Once
 
-	mu    sync.Mutex    // guards fails
-	fails map[int64]int // tries of an item in lane large that failed, not those of a store that was away
+	mu     sync.Mutex              // guards what follows
+	fails  map[int64]int           // tries of an item in lane large that failed, not those of a store that was away
+	atWork map[int64]chan struct{} // items that an attempt is at, closed at its end
 
 	away atomic.Int64 // since when the store does not answer, Unix nanoseconds; 0: it does
 }
@@ -123,6 +130,37 @@ func (r *openRun) failedOnce(item int64) {
 		r.fails = map[int64]int{}
 	}
 	r.fails[item]++
+}
+
+// alone returns when no other attempt at an item is at work in this process:
+// Temporal makes a second one where the heartbeats of the first are lost on
+// their way. Two would send everything twice.
+func (r *openRun) alone(ctx context.Context, item int64) (over func(), err error) {
+	for {
+		r.mu.Lock()
+		other, busy := r.atWork[item]
+		if !busy {
+			break
+		}
+		r.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer r.mu.Unlock()
+	if r.atWork == nil {
+		r.atWork = map[int64]chan struct{}{}
+	}
+	ended := make(chan struct{})
+	r.atWork[item] = ended
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.atWork, item)
+		close(ended)
+	}, nil
 }
 
 // silent notes that the store did not answer, and returns for how long now.
@@ -152,8 +190,11 @@ type runDoc struct {
 	Restore    *RestoreInput        `json:"restore,omitempty"`
 	Snapshot   string               `json:"snapshot,omitempty"` // of a restore
 	Verify     *VerifyInput         `json:"verify,omitempty"`
-	Problems   []Problem            `json:"problems,omitempty"` // found by the plan of a restore
-	Damaged    bool                 `json:"damaged,omitempty"`  // and some of them in the repository
+	Fetch      bool                 `json:"fetch,omitempty"`     // something is to be brought from iCloud
+	Sample     []photos.AssetID     `json:"sample,omitempty"`    // whose being shown proves that Photos has this library open
+	CloudEnd   *Problem             `json:"cloud_end,omitempty"` // why iCloud is not asked any more
+	Problems   []Problem            `json:"problems,omitempty"`  // found by the plan of a restore
+	Damaged    bool                 `json:"damaged,omitempty"`   // and some of them in the repository
 }
 
 func (d runDoc) snapshotID() string { return manifest.SnapshotID(d.Time, d.Run) }
@@ -195,6 +236,7 @@ func (a *Activities) openRun(ctx context.Context, r *openRun) error {
 		if r.source, err = a.OpenSource(ctx, r.doc.Source); err != nil {
 			return SourceEnd(err)
 		}
+		a.openFetcher(ctx, r)
 		if err := r.guardSwap(ctx); err != nil {
 			return err
 		}
@@ -254,7 +296,7 @@ func (a *Activities) drop(r *openRun) {
 }
 
 func (a *Activities) closeRun(r *openRun) {
-	for _, end := range []any{r.source, r.store, &r.target} {
+	for _, end := range []any{r.source, r.cloud.fetcher, r.store, &r.target} {
 		if c, ok := end.(io.Closer); ok {
 			if err := c.Close(); err != nil {
 				a.Log.Warn("close", "err", err)

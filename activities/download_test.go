@@ -345,7 +345,9 @@ func TestTwoAttemptsNeverWriteOneFile(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { first = r.try() })
 	<-waiting
-	if err := r.try(); err == nil {
+	second := *r
+	second.host = r.twin()
+	if err := second.try(); err == nil {
 		t.Error("a second attempt at the same time took the file of the first")
 	}
 	close(release)

@@ -25,21 +25,19 @@ func fetch(ctx context.Context, store objectstore.Store, b *budget.Budget, res m
 	}
 	defer stored.Close()
 	src := &source{r: stored}
-	var body io.Reader
+	var body *decompressor
 	switch res.Encoding {
 	case manifest.Zstd:
-		dec, err := decompress(ctx, b, src, res.Size)
-		if err != nil {
+		if body, err = decompress(ctx, b, src, res.Size); err != nil {
 			return err
 		}
-		defer dec.Close()
-		body = dec
+		defer body.Close()
 	default:
 		return &fileProblem{why: fmt.Sprintf("encoding %q is not known to this version", res.Encoding)}
 	}
 	h := sha256.New()
 	to := &sink{w: file}
-	n, err := io.Copy(io.MultiWriter(to, h), io.LimitReader(body, res.Size+1))
+	n, err := io.CopyBuffer(io.MultiWriter(to, h), io.LimitReader(body, res.Size+1), body.buf)
 	switch {
 	case to.err != nil:
 		return targetProblem(to.err)

@@ -90,6 +90,17 @@ func newHostOf(t *testing.T, lib *memory, dest string, store objectstore.Store) 
 	return h
 }
 
+// twin is h in another process with the same catalog, which the lock of a
+// state directory would keep away.
+func (h *host) twin() *host {
+	t := *h
+	a := h.Activities
+	t.Activities = &activities.Activities{Catalog: a.Catalog, Budget: a.Budget, Log: a.Log, Now: a.Now, Progress: a.Progress, Host: a.Host,
+		OpenSource: a.OpenSource, OpenStore: a.OpenStore}
+	h.t.Cleanup(func() { activities.Close(t.Activities) })
+	return &t
+}
+
 // call runs an activity as a Temporal worker would.
 func call[T any](h *host, activity any, in any) (out T, err error) {
 	h.t.Helper()
@@ -152,7 +163,7 @@ func (h *host) storeAsset(in activities.ItemInput) (activities.Outcome, error) {
 // workOff stores everything that is planned, as the lanes would.
 func (h *host) workOff(p activities.Prepared) {
 	h.t.Helper()
-	for _, lane := range []string{activities.Small, activities.Large} {
+	for _, lane := range []string{activities.Small, activities.Large, activities.Cloud} {
 		for in, ok := h.next(p.Epoch, lane); ok; in, ok = h.next(p.Epoch, lane) {
 			if out, err := h.storeAsset(in); err != nil {
 				h.t.Fatalf("%s: %s, %v", in.Name, out, err)
@@ -268,6 +279,7 @@ type memFile struct {
 	mtime   int64
 	read    func() // called by each Read
 	readAt  func() // called by each ReadAt
+	away    bool   // only in iCloud
 }
 
 func newMemory() *memory { return &memory{files: map[string]*memFile{}} }
@@ -298,7 +310,11 @@ func (m *memory) Scan(context.Context) iter.Seq2[photos.Asset, error] {
 			if assets[id] == nil {
 				assets[id] = &photos.Asset{ID: photos.AssetID(id), Metadata: photos.Metadata{OriginalFilename: id, Kind: photos.Photo}}
 			}
-			assets[id].Resources = append(assets[id].Resources, photos.Resource{Role: f.role, Name: path, Path: path, Size: int64(len(f.content)), ModTime: f.mtime})
+			res := photos.Resource{Role: f.role, Name: path, Path: path, Size: int64(len(f.content)), ModTime: f.mtime}
+			if f.away {
+				res.Reason, res.ModTime, res.Fingerprint = photos.ICloudOnly, 0, fingerprint(f.content)
+			}
+			assets[id].Resources = append(assets[id].Resources, res)
 		}
 		m.mu.Unlock()
 		for _, id := range slices.Sorted(maps.Keys(assets)) {
@@ -318,7 +334,7 @@ func (m *memory) Open(_ context.Context, r photos.Resource) (photos.Reader, erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.files[r.Path]
-	if f == nil {
+	if f == nil || f.away {
 		return nil, &fs.PathError{Op: "open", Path: r.Path, Err: fs.ErrNotExist}
 	}
 	return &memReader{m: m, path: r.Path, opened: f, Reader: bytes.NewReader(f.content)}, nil

@@ -20,10 +20,18 @@ import (
 )
 
 const (
-	partSize   = 16 << 20 // up to 100 GB; see partSizeOf
-	partsMost  = 8        // of one file in flight, if the window has room for them
-	hashBuffer = 1 << 20
+	usualPartSize = 16 << 20 // up to 100 GB; see partSizeOf
+	partsInFlight = 4        // of one file at most, if the window has room for them
+	hashBuffer    = 1 << 20
 )
+
+// partSize is the least size of parts of what is stored as it is.
+func (a *Activities) partSize() int64 {
+	if a.PartSize > 0 {
+		return a.PartSize
+	}
+	return usualPartSize
+}
 
 // partSizeOf is at least least, and keeps an object under S3's 10,000 parts
 // with room to spare.
@@ -71,13 +79,16 @@ func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.
 		return manifest.Resource{}, err
 	}
 	c := content{sum: u.Sum, crc: u.CRC, size: u.contentSize(), fingerprint: u.Fingerprint}
+	if err := s.fit(res, c); err != nil {
+		return manifest.Resource{}, errors.Join(err, s.a.Catalog.SetUpload(ctx, s.repo, source, nil))
+	}
 	m := stored(res, c)
 	known, err := s.known(ctx, &m)
 	if err == nil && !known {
 		if u.Encoding != "" {
 			m = compressed(m, u.Size)
 		}
-		err = s.passTwo(ctx, source, r, &m, u, c)
+		err = s.passTwo(ctx, source, fileOrigin{s, r}, &m, u, c)
 	}
 	if err == nil && (!known || u.Upload.ID != "") {
 		err = s.tidy(ctx, m.Key)
@@ -115,14 +126,14 @@ func (s *storing) passOne(ctx context.Context, source string, res photos.Resourc
 			return u, err
 		}
 	}
-	if u, err = digest(ctx, res, r, packs, lease.Buffer()); err != nil {
+	if u, err = digest(ctx, res, r, s.a.partSize(), packs, lease.Buffer()); err != nil {
 		return u, err
 	}
 	return u, s.saveUpload(ctx, source, u)
 }
 
 // digest is what pass one reads a file for.
-func digest(ctx context.Context, res photos.Resource, r photos.Reader, packs bool, buf []byte) (u uploadDoc, err error) {
+func digest(ctx context.Context, res photos.Resource, r photos.Reader, partSize int64, packs bool, buf []byte) (u uploadDoc, err error) {
 	sum, plain := sha256.New(), newPartSums(partSizeOf(r.Size(), partSize))
 	to := []io.Writer{sum, plain}
 	var apple *photos.Fingerprint
@@ -227,8 +238,27 @@ func (s *storing) saveUpload(ctx context.Context, source string, u uploadDoc) er
 	return s.a.Catalog.SetUpload(ctx, s.repo, source, doc)
 }
 
+// origin is where pass two has the parts from.
+type origin interface {
+	// send sends the parts that the store does not have, and returns all.
+	send(ctx context.Context, u uploadDoc, have []objectstore.Part) ([]objectstore.Part, error)
+	Unchanged() error
+}
+
+type fileOrigin struct {
+	s *storing
+	photos.Reader
+}
+
+func (f fileOrigin) send(ctx context.Context, u uploadDoc, have []objectstore.Part) ([]objectstore.Part, error) {
+	if u.Encoding == "" {
+		return f.s.sendParts(ctx, f.Reader, u, have)
+	}
+	return f.s.sendPacked(ctx, f.Reader, u, have)
+}
+
 // passTwo brings the object under its key, by whatever way is left to go.
-func (s *storing) passTwo(ctx context.Context, source string, r photos.Reader, m *manifest.Resource, u uploadDoc, c content) error {
+func (s *storing) passTwo(ctx context.Context, source string, from origin, m *manifest.Resource, u uploadDoc, c content) error {
 	store := s.openRun.store
 	// Another host, or an attempt whose answer was lost, may have put it there.
 	info, err := store.Stat(ctx, m.Key)
@@ -241,17 +271,13 @@ func (s *storing) passTwo(ctx context.Context, source string, r photos.Reader, m
 	if err != nil {
 		return err
 	}
-	if u.Encoding == "" {
-		parts, err = s.sendParts(ctx, r, u, parts)
-	} else {
-		parts, err = s.sendPacked(ctx, r, u, parts)
-	}
+	parts, err = from.send(ctx, u, parts)
 	if errors.Is(err, photos.ErrChanged) {
 		return s.abort(ctx, source, u, err)
 	} else if err != nil {
 		return s.forgetIfGone(ctx, source, u, err)
 	}
-	if err := r.Unchanged(); err != nil {
+	if err := from.Unchanged(); err != nil {
 		return s.abort(ctx, source, u, err)
 	}
 	_, err = store.Complete(ctx, u.Upload, parts, u.CRC)
@@ -364,7 +390,7 @@ func (s *storing) sendParts(ctx context.Context, r photos.Reader, u uploadDoc, h
 		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(partsMost)
+	g.SetLimit(partsInFlight)
 	for i := range p.all {
 		n := i + 1
 		if p.has(n) {
@@ -422,7 +448,8 @@ func (p *sendingParts) put(ctx context.Context, n int, r io.ReaderAt, off int64)
 	p.a.Progress.sent(part.Size)
 	// At once in the catalog: a process that dies must not make the figures of
 	// the run forget what it sent.
-	return p.a.Catalog.AddSent(ctx, p.epoch, p.item, part.Size)
+	// So must not the failure of another part, which ends ctx.
+	return p.a.Catalog.AddSent(context.WithoutCancel(ctx), p.epoch, p.item, part.Size)
 }
 
 // progress is how much of the content n bytes of the object stand for.

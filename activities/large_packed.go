@@ -122,5 +122,5 @@ func (p *packedParts) missing() bool {
 }
 
 func changed(n int) error {
-	return fmt.Errorf("part %d of its compressed form is another: %w", n, photos.ErrChanged)
+	return fmt.Errorf("part %d is not what pass one made of it: %w", n, photos.ErrChanged)
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -23,8 +24,8 @@ type Manners interface {
 	Notify(title, text string)
 }
 
-// needsYou is how long a run waits for something before a person is told who
-// may look elsewhere: what comes back by itself has come back by then.
+// needsYou is how long a run waits for what a person could mend before one is
+// told: what comes back by itself has come back by then.
 const needsYou = 10 * time.Minute
 
 // presence is a run at work on a machine that somebody uses.
@@ -53,8 +54,8 @@ func (p *presence) mind(ctx context.Context, r Report) {
 	}
 	p.slow()
 	for _, w := range r.Waiting {
-		if w.What == Paused || w.What == p.slowed || p.told[w.What] || p.a.Now().Sub(w.Since) < needsYou {
-			continue
+		if w.What != waitDisk && !strings.HasPrefix(w.What, waitStore) || p.told[w.What] || p.a.Now().Sub(w.Since) < needsYou {
+			continue // else it passes by itself, or the person knows
 		}
 		p.told[w.What] = true
 		p.a.Manners.Notify("Lightfast is waiting", fmt.Sprintf("for %s since %s. It goes on by itself then.", w.What, w.Since.Local().Format("15:04")))

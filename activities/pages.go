@@ -278,6 +278,9 @@ func (r *openRun) result(t catalog.Totals, f catalog.PlanFigures, now time.Time)
 	res.Assets.Incomplete, res.Assets.Failed = t.Incomplete, t.Failed
 	res.Resources.Stored, res.Resources.Deduplicated, res.Resources.Kept, res.Resources.Absent = f.Fresh, f.Known, t.Kept, t.Absent
 	res.Resources.ByRole = make(map[string]RoleTotals, len(t.Roles))
+	if end := r.cloud.ended(); end != nil {
+		res.Problems = append(res.Problems, *end)
+	}
 	for role, tally := range t.Roles {
 		res.Resources.ByRole[role] = RoleTotals(tally)
 	}

@@ -12,6 +12,7 @@ import (
 const (
 	Small = "small"
 	Large = "large"
+	Cloud = "cloud" // what only iCloud has
 )
 
 // Ref is an asset as a workflow knows it: enough to name it, no more.
@@ -39,7 +40,11 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) ([]Ref, error
 	if err != nil {
 		return nil, toTemporal(err)
 	}
-	items, err := a.next(ctx, run.Workflow, doc, in)
+	next := a.next
+	if in.Lane == Cloud {
+		next = a.nextFetched
+	}
+	items, err := next(ctx, run.Workflow, doc, in)
 	if err != nil {
 		return nil, toTemporal(err)
 	}

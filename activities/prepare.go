@@ -46,6 +46,10 @@ type Prepared struct {
 	Epoch    catalog.Epoch `json:"epoch"`
 	Snapshot string        `json:"snapshot"`
 	Resumed  bool          `json:"resumed,omitempty"` // the plan was there already
+
+	// Readers is how many assets are brought from iCloud at once, 0 for a plan
+	// without such.
+	Readers int `json:"readers,omitempty"`
 }
 
 // PrepareRun opens or creates the repository, learns who the library is, and
@@ -83,6 +87,7 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 	if r.doc.Library, err = r.source.Identity(ctx); err != nil {
 		return p, SourceEnd(err)
 	}
+	a.openFetcher(ctx, r)
 	if err = a.openRepository(ctx, r, in); err != nil {
 		return p, err
 	}
@@ -107,7 +112,11 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 		return p, err
 	}
 	a.adopt(r)
-	return Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID(), Resumed: resumed}, nil
+	p = Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID(), Resumed: resumed}
+	if r.doc.Fetch {
+		p.Readers = max(a.Fetching.Readers, 1)
+	}
+	return p, nil
 }
 
 // goOn takes up the plan that this workflow made for the same library and
@@ -126,6 +135,7 @@ func (a *Activities) goOn(ctx context.Context, workflow string, r *openRun) (boo
 	}
 	doc.Accept, doc.MayShrink, doc.GiveUp, doc.Compress = r.doc.Accept, r.doc.MayShrink, r.doc.GiveUp, r.doc.Compress // as asked for now
 	r.epoch, r.doc = last.Epoch, doc
+	r.cloud.over = doc.CloudEnd
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return false, err

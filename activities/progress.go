@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Phase of a run.
@@ -40,6 +38,8 @@ type Report struct {
 	Waiting  []Waiting `json:"waiting"`
 	Memory   int64     `json:"memory_bytes"` // resident
 	Limits   Limits    `json:"limits,omitzero"`
+
+	Spool int64 `json:"spool_bytes,omitempty"` // leased for what comes from iCloud
 }
 
 // Waiting is something that a run cannot go on without.
@@ -57,9 +57,15 @@ type Progress struct {
 	report   Report
 	inFlight map[string]int
 	parts    map[string]int64 // bytes of what is in flight that are there already
-	waiting  map[string]time.Time
+	waiting  map[string]*wait
 	samples  []sample
 	changed  chan struct{} // closed and replaced at every change of phase
+}
+
+// wait is what some of a run's activities wait for.
+type wait struct {
+	since time.Time
+	n     int
 }
 
 type sample struct {
@@ -79,7 +85,7 @@ func (p *Progress) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.report = Report{Phase: Starting}
-	p.inFlight, p.parts, p.waiting, p.samples = map[string]int{}, map[string]int64{}, map[string]time.Time{}, nil
+	p.inFlight, p.parts, p.waiting, p.samples = map[string]int{}, map[string]int64{}, map[string]*wait{}, nil
 	p.wake()
 }
 
@@ -110,8 +116,8 @@ func (p *Progress) Report() Report {
 	slices.Sort(r.InFlight)
 	r.InFlight = r.InFlight[:min(len(r.InFlight), 8)]
 	r.Waiting = []Waiting{}
-	for what, since := range p.waiting {
-		r.Waiting = append(r.Waiting, Waiting{what, since})
+	for what, w := range p.waiting {
+		r.Waiting = append(r.Waiting, Waiting{what, w.since})
 	}
 	slices.SortFunc(r.Waiting, func(a, b Waiting) int { return strings.Compare(a.What, b.What) })
 	r.RateBPS, r.ETA = p.rate()
@@ -164,6 +170,12 @@ func (p *Progress) setLimits(l Limits) {
 	p.report.Limits = l
 }
 
+func (p *Progress) setSpool(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.Spool = n
+}
+
 // scanned counts assets while the total is not known.
 func (p *Progress) scanned(n int64) {
 	p.mu.Lock()
@@ -180,7 +192,8 @@ func (p *Progress) setTotals(done, total, doneBytes, totalBytes, sent int64) {
 }
 
 // begin marks an asset as in flight until the returned function is called
-// with the bytes that it brought nearer to the end.
+// with the bytes that it brought nearer to the end, also where the asset is
+// not done by them.
 func (p *Progress) begin(name string) (end func(done bool, size int64)) {
 	p.setPhase(Storing)
 	p.mu.Lock()
@@ -195,8 +208,8 @@ func (p *Progress) begin(name string) (end func(done bool, size int64)) {
 		}
 		if done {
 			p.report.Assets.Done++
-			p.report.Bytes.Done += size
 		}
+		p.report.Bytes.Done += size
 	}
 }
 
@@ -217,13 +230,18 @@ func (p *Progress) sent(n int64) {
 func (p *Progress) wait(what string) (over func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.waiting[what]; !ok {
-		p.waiting[what] = p.now()
+	w := p.waiting[what]
+	if w == nil {
+		w = &wait{since: p.now()}
+		p.waiting[what] = w
 	}
+	w.n++
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.waiting, what)
+		if w.n--; w.n == 0 && p.waiting[what] == w {
+			delete(p.waiting, what)
+		}
 	}
 }
 
@@ -237,13 +255,4 @@ func residentBytes() int64 {
 		}
 	}
 	return PeakBytes()
-}
-
-// PeakBytes is the largest resident size that this process has had.
-func PeakBytes() int64 {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return u.Maxrss * rssUnit
 }

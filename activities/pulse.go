@@ -15,6 +15,21 @@ import (
 type pulse struct {
 	end  chan struct{}
 	once sync.Once
+
+	mu    sync.Mutex    // guards newer
+	newer chan struct{} // closed when another attempt begins
+}
+
+// begin ends the attempt before, of whose heartbeats the server did not hear:
+// nobody would tell it, and it would keep its slot for good.
+func (p *pulse) begin() (newer <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.newer != nil {
+		close(p.newer)
+	}
+	p.newer = make(chan struct{})
+	return p.newer
 }
 
 func (a *Activities) pulse(ctx context.Context) *pulse {
@@ -26,7 +41,8 @@ func (a *Activities) pulse(ctx context.Context) *pulse {
 // that any terminal sees progress through Temporal alone and a lost worker is
 // noticed. It returns the last of them when EndRun is called.
 func (a *Activities) Pulse(ctx context.Context) (Report, error) {
-	end := a.pulse(ctx).end
+	p := a.pulse(ctx)
+	newer := p.begin()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	here := a.present(ctx)
@@ -36,8 +52,10 @@ func (a *Activities) Pulse(ctx context.Context) (Report, error) {
 		here.mind(ctx, r)
 		activity.RecordHeartbeat(ctx, r)
 		select {
-		case <-end:
+		case <-p.end:
 			return a.Progress.Report(), nil
+		case <-newer:
+			return a.Progress.Report(), errors.New("another attempt has begun")
 		case <-ctx.Done():
 			return a.Progress.Report(), ctx.Err()
 		case <-tick.C:

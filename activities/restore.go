@@ -72,24 +72,24 @@ func (o restoreOutcome) empty() bool {
 	return o.Absent == nil && o.Problems == nil && o.Renamed == 0 && o.Sidecars == 0
 }
 
-func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, err error) {
+func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, out Outcome, err error) {
 	doc, err := a.Catalog.ItemDoc(ctx, in.Epoch, in.Item)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	var it restoreItem
 	if err := json.Unmarshal(doc, &it); err != nil {
-		return 0, fmt.Errorf("item %d in the catalog: %w", in.Item, err)
+		return 0, "", fmt.Errorf("item %d in the catalog: %w", in.Item, err)
 	}
 	target, err := r.sharedTarget()
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	w := writer{Activities: a, openRun: r, target: target, in: in, out: catalog.Outcome{State: catalog.Done}}
 	w.notes.Absent = it.Absent
 	for _, f := range it.Files {
 		if err := w.file(ctx, it, f); err != nil {
-			return 0, err
+			return 0, "", err
 		}
 	}
 	if w.notes.Problems != nil {
@@ -97,10 +97,10 @@ func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput)
 	}
 	if !w.notes.empty() {
 		if w.out.Error, err = json.Marshal(w.notes); err != nil {
-			return 0, err
+			return 0, "", err
 		}
 	}
-	return it.size(), a.Catalog.SetItem(ctx, in.Epoch, in.Item, w.out)
+	return it.size(), OutcomeDone, a.Catalog.SetItem(ctx, in.Epoch, in.Item, w.out)
 }
 
 // writer writes the files of one asset.

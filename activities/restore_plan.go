@@ -346,6 +346,15 @@ func planned(it restoreItem, n int64) catalog.Item {
 	return plan
 }
 
+// taken is when a picture was taken, as the time of a file; 0 for unknown.
+func taken(m photos.Metadata) int64 {
+	t, err := time.Parse(time.RFC3339, m.Date)
+	if err != nil {
+		return 0
+	}
+	return t.UnixNano()
+}
+
 func (p *restorePlan) item(pl placer, wanted *selector, asset manifest.Asset) (it restoreItem, ok bool, err error) {
 	var m photos.Metadata
 	if err := json.Unmarshal(asset.Metadata, &m); err != nil {
@@ -360,6 +369,9 @@ func (p *restorePlan) item(pl placer, wanted *selector, asset manifest.Asset) (i
 		switch {
 		case !wanted.resource(res):
 		case res.Stored():
+			if res.ModTime == 0 { // it came from iCloud, where there are no files
+				res.ModTime = taken(m)
+			}
 			stored = append(stored, res)
 		default:
 			it.Absent = append(it.Absent, Problem{Asset: asset.ID, Resource: res.Role + " " + res.Name, Problem: res.Reason})

@@ -48,6 +48,9 @@ func (r row) build() manifest.Asset {
 			out.Resources = append(out.Resources, renew(*old, res))
 		case res.Present() && r.unread[i] == "":
 			out.Resources = append(out.Resources, *old) // as it was, until it is read
+		case res.Reason == photos.ICloudOnly && brought(*old) && sameInCloud(*old, res):
+			res.Reason = "" // that it is there is how it came to us
+			out.Resources = append(out.Resources, renew(*old, res))
 		default:
 			out.Resources = append(out.Resources, r.keep(*old, string(r.reason(i, res))))
 		}
@@ -175,6 +178,19 @@ func beside(a, b manifest.Resource) bool {
 func unchanged(old *manifest.Resource, r photos.Resource) bool {
 	return old != nil && old.Since == "" && samePath(*old, r) && old.Size == r.Size &&
 		old.ModTime == r.ModTime && r.ModTime != 0 && old.Fingerprint == r.Fingerprint
+}
+
+// brought reports whether a stored content came from iCloud, without a file
+// in the library.
+func brought(old manifest.Resource) bool { return old.ModTime == 0 && old.Since == "" }
+
+// sameInCloud reports whether old is the content of r, as far as the library
+// tells of what it does not have.
+func sameInCloud(old manifest.Resource, r photos.Resource) bool {
+	if r.Fingerprint != "" && old.Fingerprint != "" {
+		return r.Fingerprint == old.Fingerprint
+	}
+	return r.Size < 0 || r.Size == old.Size
 }
 
 // figures sums a row for the catalog.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"lightfast/catalog"
@@ -20,8 +21,11 @@ const smallAsset = 8 << 20
 // scanner writes what a source shows into the catalog, and plans the assets
 // that have something to store.
 type scanner struct {
-	c   *catalog.Catalog
-	now time.Time
+	c       *catalog.Catalog
+	now     time.Time
+	cloud   bool // what is only in iCloud can be brought
+	wanted  bool // and something is
+	sampler sampler
 }
 
 // scanLibrary streams the library of a run into the catalog.
@@ -32,12 +36,15 @@ func (a *Activities) scanLibrary(ctx context.Context, r *openRun) error {
 		return err
 	}
 	defer scan.Close()
-	s := scanner{c: a.Catalog, now: r.doc.ScannedAt}
+	s := scanner{c: a.Catalog, now: r.doc.ScannedAt, cloud: r.canFetch()}
 	n := int64(0)
 	// The next assets are read while these are judged and written.
 	for asset, err := range r.sift(ahead(r.source.Scan(ctx))) {
 		if err != nil {
 			return fmt.Errorf("scan: %w", err)
+		}
+		if s.cloud {
+			s.sampler.see(&asset)
 		}
 		err = scan.Put(ctx, string(asset.ID), func(known catalog.Known) (found catalog.Scanned, err error) {
 			if found, err = s.judge(ctx, asset, known); err != nil {
@@ -51,13 +58,22 @@ func (a *Activities) scanLibrary(ctx context.Context, r *openRun) error {
 		n++
 		a.Progress.scanned(n)
 	}
-	return scan.Flush(ctx)
+	if err := scan.Flush(ctx); err != nil {
+		return err
+	}
+	if r.doc.Fetch = s.wanted; s.wanted {
+		r.doc.Sample = s.sampler.sample()
+	}
+	return nil
 }
 
 // scanDoc is what the catalog keeps of an asset beside its line in a page.
 type scanDoc struct {
 	MediaToken string            `json:"media_token,omitempty"`
 	Resources  []photos.Resource `json:"resources,omitempty"` // of one that is still to be stored
+
+	Fetch      []int     `json:"fetch,omitempty"`       // of Resources: what is to be brought from iCloud
+	NotBrought []Problem `json:"not_brought,omitempty"` // what did not come, of one that is in lane cloud
 }
 
 // judge compares an asset with what the catalog has of it. One in which
@@ -67,12 +83,13 @@ func (s *scanner) judge(ctx context.Context, asset photos.Asset, known catalog.K
 	if err != nil {
 		return found, err
 	}
-	doc, err := json.Marshal(scanDoc{asset.MediaToken, asset.Resources})
+	doc, err := json.Marshal(scanDoc{MediaToken: asset.MediaToken, Resources: asset.Resources})
 	if err != nil {
 		return found, err
 	}
 	digest := digestOf(asset, meta, doc)
-	if known.Asset != 0 && known.State == catalog.Done && bytes.Equal(known.Digest, digest) {
+	absent := s.cloud && strings.Contains(known.Roles, "-"+string(photos.ICloudOnly))
+	if known.Asset != 0 && known.State == catalog.Done && bytes.Equal(known.Digest, digest) && !absent {
 		return found, nil
 	}
 	old, mediaChanged, err := s.before(ctx, known, asset)
@@ -84,9 +101,25 @@ func (s *scanner) judge(ctx context.Context, asset photos.Asset, known catalog.K
 	if found.Row, err = manifest.EncodeAsset(r); err != nil {
 		return found, err
 	}
-	if size, must := toRead(asset, old, mediaChanged || known.State == catalog.Failed); must {
+	size, must := toRead(asset, old, mediaChanged || known.State == catalog.Failed)
+	fetch, fetchSize := []int(nil), int64(0)
+	if s.cloud {
+		fetch, fetchSize = toFetch(asset, old, mediaChanged)
+	}
+	if must || len(fetch) > 0 {
 		found.State = catalog.ToDo
 		found.Plan = planItem(asset, size)
+		found.Plan.Size += fetchSize
+		if !must {
+			found.Plan.Lane = Cloud
+		}
+	}
+	if len(fetch) > 0 {
+		s.wanted = true
+		found.Doc, err = json.Marshal(scanDoc{MediaToken: asset.MediaToken, Resources: asset.Resources, Fetch: fetch})
+		return found, err
+	}
+	if must {
 		return found, nil
 	}
 	found.Doc, err = json.Marshal(scanDoc{MediaToken: asset.MediaToken})
@@ -137,6 +170,21 @@ func toRead(asset photos.Asset, old manifest.Asset, look bool) (size int64, must
 		}
 	}
 	return size, must
+}
+
+// toFetch returns what of an asset is to be brought from iCloud, and its size:
+// what is not stored, and what has become something else since. look says that
+// it may have, for what the library tells nothing of.
+func toFetch(asset photos.Asset, old manifest.Asset, look bool) (fetch []int, size int64) {
+	m := pair(old, asset.Resources)
+	for i, r := range asset.Resources {
+		if r.Reason != photos.ICloudOnly || m.of[i] != nil && sameInCloud(*m.of[i], r) && (r.Fingerprint != "" || !look) {
+			continue
+		}
+		fetch = append(fetch, i)
+		size += max(r.Size, 0)
+	}
+	return fetch, size
 }
 
 // planItem gives an asset its lane and its place in it: small ones favourites

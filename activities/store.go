@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/minio/crc64nvme"
@@ -38,8 +39,12 @@ type Outcome string
 
 const (
 	OutcomeDone Outcome = "done"
-	// HandedOver: a small asset that failed or stood still is now lane large's.
+	// HandedOver: what is left of the asset is now another lane's: large has
+	// the small ones that failed or stood still, cloud what is only there.
 	HandedOver Outcome = "handed over"
+	// Later: iCloud did not give something; the asset is still to do, after
+	// others had their turn.
+	Later Outcome = "later"
 	// StoreAway: the store does not answer; the asset is still to do.
 	StoreAway Outcome = "store away"
 	// Stopped: the run was canceled before the asset began.
@@ -62,12 +67,19 @@ const smallMost = 20 * time.Minute
 // StoreAsset stores every resource of one asset that can be read now, and
 // writes the asset's row. Lane small runs it as a local activity, lane large
 // as a regular one with heartbeats and retries.
+//
+// What is only in iCloud is left to lane cloud, which has the asset when all
+// else of it is stored.
 func (a *Activities) StoreAsset(ctx context.Context, in ItemInput) (Outcome, error) {
 	return a.once(ctx, in, a.storeAsset)
 }
 
+// worker does what an item asks for, and returns what it has read and what
+// became of the item: OutcomeDone, HandedOver or Later.
+type worker func(context.Context, *openRun, ItemInput) (size int64, out Outcome, err error)
+
 // once does what an item of a plan asks for, unless it is done.
-func (a *Activities) once(ctx context.Context, in ItemInput, f func(context.Context, *openRun, ItemInput) (int64, error)) (Outcome, error) {
+func (a *Activities) once(ctx context.Context, in ItemInput, f worker) (Outcome, error) {
 	if in.Lane != Small {
 		// By the clock, not by the part: on a slow line one takes minutes.
 		defer heartbeat(ctx)()
@@ -78,6 +90,11 @@ func (a *Activities) once(ctx context.Context, in ItemInput, f func(context.Cont
 	} else if err != nil {
 		return "", toTemporal(err)
 	}
+	over, err := r.alone(ctx, in.Item)
+	if err != nil {
+		return "", err
+	}
+	defer over()
 	state, err := a.Catalog.ItemState(ctx, in.Epoch, in.Item)
 	if err != nil {
 		return "", toTemporal(err)
@@ -89,7 +106,7 @@ func (a *Activities) once(ctx context.Context, in ItemInput, f func(context.Cont
 }
 
 // work runs one item, and tells its lane what became of it.
-func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f func(context.Context, *openRun, ItemInput) (int64, error)) (Outcome, error) {
+func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f worker) (Outcome, error) {
 	ctx, cancel := r.untilStopped(ctx)
 	defer cancel()
 	if in.Lane == Small && r.isStopped() {
@@ -102,11 +119,11 @@ func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f func(
 		within, cancel = context.WithTimeout(ctx, smallMost)
 		defer cancel()
 	}
-	size, err := f(within, r, in)
-	end(err == nil, size)
+	size, out, err := f(within, r, in)
+	end(err == nil && out == OutcomeDone, size)
 	switch {
 	case err == nil:
-		return OutcomeDone, nil
+		return out, nil
 	case in.Lane == Small && r.isStopped():
 		return Stopped, nil
 	case ctx.Err() != nil:
@@ -173,6 +190,10 @@ type storing struct {
 	fresh    map[int]manifest.Resource
 	unread   map[int]photos.Reason
 	problems []Problem
+
+	toFetch    []int // of asset.Resources, what is still to be brought from iCloud
+	fetching   bool  // what is read now comes from there
+	notBrought []Problem
 }
 
 // Problem is something that a person should know of one resource.
@@ -180,40 +201,59 @@ type Problem struct {
 	Asset    string `json:"asset"`
 	Resource string `json:"resource,omitempty"`
 	Problem  string `json:"problem"`
+
+	Class  string `json:"class,omitempty"`  // icloud_… of what did not come from there
+	Action string `json:"action,omitempty"` // what to do
 }
 
-func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, err error) {
+func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, out Outcome, err error) {
 	doc, line, err := a.Catalog.Docs(ctx, in.Item)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	old, err := manifest.DecodeAsset(line)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	var scanned scanDoc
 	if err := json.Unmarshal(doc, &scanned); err != nil {
-		return 0, fmt.Errorf("asset %s in the catalog: %w", in.Name, err)
+		return 0, "", fmt.Errorf("asset %s in the catalog: %w", in.Name, err)
 	}
 	s := &storing{openRun: r, a: a, item: in.Item, name: in.Name, try: r.failures(in.Item) + 1,
 		asset: photos.Asset{ID: photos.AssetID(old.ID), Orphan: old.Orphan, Added: old.Added, Resources: scanned.Resources, MediaToken: scanned.MediaToken},
-		fresh: map[int]manifest.Resource{}, unread: map[int]photos.Reason{}}
+		fresh: map[int]manifest.Resource{}, unread: map[int]photos.Reason{}, toFetch: scanned.Fetch, notBrought: scanned.NotBrought}
 	m := pair(old, s.asset.Resources)
 	for i, res := range s.asset.Resources {
 		if !res.Present() {
 			continue
 		}
 		if known, err := s.reuse(ctx, i, m.of[i], res); err != nil {
-			return 0, err
+			return 0, "", err
 		} else if known {
 			continue
 		}
 		size += max(res.Size, 0)
 		if err := s.read(ctx, i, res); err != nil {
-			return 0, errors.Join(err, s.recordPartial(ctx))
+			return 0, "", errors.Join(err, s.recordPartial(ctx))
 		}
 	}
-	return size, s.record(ctx, old)
+	if len(s.toFetch) == 0 || !r.canFetch() {
+		return size, OutcomeDone, s.record(ctx, old)
+	}
+	if in.Lane != Cloud {
+		return size, HandedOver, s.recordOpen(ctx, old)
+	}
+	for len(s.toFetch) > 0 && r.canFetch() {
+		res := s.asset.Resources[s.toFetch[0]]
+		if err := s.fetch(ctx, s.toFetch[0], res); errors.Is(err, errLater) {
+			return size, Later, s.recordOpen(ctx, old)
+		} else if err != nil {
+			return 0, "", errors.Join(err, s.recordOpen(ctx, old))
+		}
+		size += max(res.Size, 0)
+		s.toFetch = s.toFetch[1:]
+	}
+	return size, OutcomeDone, s.record(ctx, old)
 }
 
 // recordPartial keeps what the store has acknowledged of an asset that failed
@@ -289,22 +329,41 @@ func isSourceFailure(err error) bool {
 	return path || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, fs.ErrInvalid)
 }
 
-func (s *storing) record(ctx context.Context, old manifest.Asset) error {
+// record writes the asset's row. What iCloud did not give is no failure of the
+// asset but a hole in it.
+func (s *storing) record(ctx context.Context, old manifest.Asset) (err error) {
+	s.out.State = catalog.Done
+	if len(s.problems) > 0 {
+		s.out.State = catalog.Failed
+	}
+	if all := slices.Concat(s.problems, s.notBrought); len(all) > 0 {
+		if s.out.Error, err = json.Marshal(all); err != nil {
+			return err
+		}
+	}
+	return s.write(ctx, old, scanDoc{MediaToken: s.asset.MediaToken})
+}
+
+// recordOpen writes what is stored of an asset so far, which lane cloud has
+// still to do: what was brought once is not asked for again.
+func (s *storing) recordOpen(ctx context.Context, old manifest.Asset) error {
+	ctx = context.WithoutCancel(ctx)
+	s.out.State, s.out.Lane, s.out.Left = catalog.ToDo, Cloud, 0
+	for _, i := range s.toFetch {
+		s.out.Left += max(s.asset.Resources[i].Size, 0)
+	}
+	return s.write(ctx, old, scanDoc{MediaToken: s.asset.MediaToken, Resources: s.asset.Resources, Fetch: s.toFetch, NotBrought: s.notBrought})
+}
+
+func (s *storing) write(ctx context.Context, old manifest.Asset, scanned scanDoc) error {
 	r := row{asset: s.asset, meta: old.Metadata, old: old, fresh: s.fresh, unread: s.unread, now: s.doc.ScannedAt}.build()
 	line, err := manifest.EncodeAsset(r)
 	if err != nil {
 		return err
 	}
-	doc, err := json.Marshal(scanDoc{MediaToken: s.asset.MediaToken})
+	doc, err := json.Marshal(scanned)
 	if err != nil {
 		return err
-	}
-	s.out.State = catalog.Done
-	if len(s.problems) > 0 {
-		s.out.State = catalog.Failed
-		if s.out.Error, err = json.Marshal(s.problems); err != nil {
-			return err
-		}
 	}
 	return s.a.Catalog.StoreAsset(ctx, s.epoch, s.repo, s.item, doc, line, figures(r), s.blobs, s.out)
 }
@@ -323,6 +382,10 @@ func (s *storing) store1(ctx context.Context, res photos.Resource) (manifest.Res
 		return manifest.Resource{}, err
 	}
 	defer r.Close()
+	return s.storeFrom(ctx, res, r)
+}
+
+func (s *storing) storeFrom(ctx context.Context, res photos.Resource, r photos.Reader) (manifest.Resource, error) {
 	how, err := s.how(res, r)
 	if err != nil {
 		return manifest.Resource{}, err
@@ -374,6 +437,9 @@ func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.
 		f := photos.NewFingerprint()
 		f.Write(buf)
 		c.fingerprint = f.String()
+	}
+	if err := s.fit(res, c); err != nil {
+		return manifest.Resource{}, err
 	}
 	m := stored(res, c)
 	if inlined(res, c.size) {
@@ -564,7 +630,7 @@ func (a *Activities) AwaitStore(ctx context.Context, e catalog.Epoch) error {
 	if err != nil {
 		return toTemporal(err)
 	}
-	defer a.Progress.wait("destination " + doc.Dest)()
+	defer a.Progress.wait(waitStore + doc.Dest)()
 	since := activity.GetInfo(ctx).ScheduledTime
 	for {
 		r, err := a.run(ctx, e)

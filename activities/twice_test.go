@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
@@ -15,8 +16,8 @@ import (
 	"lightfast/photos"
 )
 
-// Two attempts at once: one that Temporal took for dead and its successor
-// share a catalog, two hosts with the same film share the store alone.
+// Two attempts at once: those of one host share a catalog, two hosts with the
+// same film share the store alone.
 func TestTwoAttemptsAtOnceEndInOneObject(t *testing.T) {
 	bucket := func(srv storetest.Server) func(t *testing.T, lib *memory, hosts int) []*host {
 		return func(t *testing.T, lib *memory, hosts int) (all []*host) {
@@ -87,6 +88,9 @@ func atOnce(t *testing.T, hosts []*host, film []byte, meet string) {
 	var attempts sync.WaitGroup
 	for i := range 2 {
 		h, p := hosts[i%len(hosts)], plans[i%len(hosts)]
+		if i >= len(hosts) {
+			h = h.twin()
+		}
 		in := h.only(p)
 		in.Lane = activities.Large
 		attempts.Go(func() {
@@ -116,4 +120,57 @@ func atOnce(t *testing.T, hosts []*host, film []byte, meet string) {
 	if ups, err := h.store.Find(t.Context(), blobKey(film, "mov")); err != nil || len(ups) > 0 {
 		t.Errorf("uploads left: %v, %v", ups, err)
 	}
+}
+
+// Where heartbeats are lost on their way, Temporal makes a second attempt in
+// the process that is still at the first.
+func TestASecondAttemptWaitsForTheFirst(t *testing.T) {
+	lib := newMemory()
+	film := noise(1, 3*parts)
+	lib.put("a.mov", photos.RoleOriginal, film)
+	h := newHost(t, lib, t.TempDir())
+	p := h.prepare()
+	in := h.only(p)
+	in.Lane = activities.Large
+
+	release, twice := make(chan struct{}), make(chan struct{})
+	sending := make(chan int, 100) // the parts
+	var once sync.Once
+	var mu sync.Mutex // guards seen
+	seen := map[int]bool{}
+	h.store.before = func(op, _ string, n int) error {
+		if op != "part" {
+			return nil
+		}
+		mu.Lock()
+		again := seen[n]
+		seen[n] = true
+		mu.Unlock()
+		if again {
+			t.Errorf("part %d is sent twice", n)
+			once.Do(func() { close(twice) })
+		}
+		sending <- n
+		<-release
+		return nil
+	}
+	attempt := func() {
+		if out, err := h.storeAsset(in); err != nil || out != activities.OutcomeDone {
+			t.Errorf("attempt ended with %q, %v", out, err)
+		}
+	}
+	var both sync.WaitGroup
+	both.Go(attempt)
+	for range 3 {
+		<-sending
+	}
+	both.Go(attempt)
+	select {
+	case <-twice:
+	case <-time.After(300 * time.Millisecond): // for what must not be
+	}
+	close(release)
+	both.Wait()
+	h.finish(p)
+	h.holds("a.mov", film)
 }

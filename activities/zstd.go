@@ -85,6 +85,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 // decoding it takes.
 type decompressor struct {
 	*zstd.Decoder
+	buf   []byte // for whoever copies
 	lease *budget.Lease
 }
 
@@ -97,9 +98,9 @@ func decompress(ctx context.Context, b *budget.Budget, r io.Reader, size int64) 
 		return nil, err
 	}
 	window := windowOf(head, size)
-	lease, err := b.AcquireBeside(ctx, 0, int64(window)+decoderMemory, true)
+	lease, err := b.AcquireBeside(ctx, readBuffer, int64(window)+decoderMemory, true)
 	if errors.Is(err, budget.ErrTooLarge) {
-		return nil, &fileProblem{why: fmt.Sprintf("to decompress it takes a --memory of %d MiB", 2*(window+decoderMemory)>>20+1)}
+		return nil, &fileProblem{why: fmt.Sprintf("to decompress it takes a --memory of %d MiB", 2*(window+readBuffer+decoderMemory)>>20+1)}
 	} else if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func decompress(ctx context.Context, b *budget.Budget, r io.Reader, size int64) 
 		lease.Release()
 		return nil, err
 	}
-	return &decompressor{dec, lease}, nil
+	return &decompressor{dec, lease.Buffer(), lease}, nil
 }
 
 func (d *decompressor) Close() {

@@ -47,7 +47,7 @@ func (e ended) String() string {
 // lightfast runs one command to its end.
 func (b *bench) lightfast(ctx context.Context, args ...string) (e ended, err error) {
 	cmd := exec.CommandContext(ctx, b.bin, append(args, "--json")...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.Env = os.Stderr, append(os.Environ(), b.env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return e, err
@@ -56,6 +56,7 @@ func (b *bench) lightfast(ctx context.Context, args ...string) (e ended, err err
 	if err := cmd.Start(); err != nil {
 		return e, err
 	}
+	peak := watchPeak(cmd.Process.Pid)
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 16<<20)
 	var failed string
@@ -76,6 +77,9 @@ func (b *bench) lightfast(ctx context.Context, args ...string) (e ended, err err
 	cmd.Wait() // the exit code says how it went
 	e.code, e.wall = cmd.ProcessState.ExitCode(), time.Since(start)
 	e.cpu, e.peak = used(cmd.ProcessState)
+	if p := peak(); p > 0 {
+		e.peak = p
+	}
 	if e.code != 0 {
 		return e, fmt.Errorf("lightfast %s ended with %d: %s", args[0], e.code, failed)
 	}

@@ -14,6 +14,7 @@ type Known struct {
 	Asset  int64 // 0: never seen
 	Digest []byte
 	State  ItemState
+	Roles  string // as in Figures
 }
 
 // Scanned is what a scan came to of one asset.
@@ -55,7 +56,7 @@ const scanBatch = 500
 
 // NewScan begins to write a scan.
 func (c *Catalog) NewScan(ctx context.Context, e Epoch, repo RepositoryID, l LibraryID) (*Scan, error) {
-	look, err := c.db.PrepareContext(ctx, `SELECT name, id, digest, state FROM asset WHERE library = ? AND name IN (?`+strings.Repeat(", ?", scanBatch-1)+`)`)
+	look, err := c.db.PrepareContext(ctx, `SELECT name, id, digest, state, roles FROM asset WHERE library = ? AND name IN (?`+strings.Repeat(", ?", scanBatch-1)+`)`)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,7 @@ func (s *Scan) lookUp(ctx context.Context) error {
 			name sql.RawBytes
 			k    Known
 		)
-		if err := rows.Scan(&name, &k.Asset, &k.Digest, &k.State); err != nil {
+		if err := rows.Scan(&name, &k.Asset, &k.Digest, &k.State, &k.Roles); err != nil {
 			return err
 		}
 		*at[string(name)] = k
@@ -199,7 +200,8 @@ func (c *Catalog) Docs(ctx context.Context, asset int64) (doc, row []byte, err e
 // StoreAsset records what storing an asset came to: its document and its line
 // in a page, the blobs that are new, and its place in the plan, all at once. Of an asset that
 // is not to do any more only the blobs are taken: somebody else was faster,
-// or the plan has gone (ErrNoPlan) and with it what row is based on.
+// or the plan has gone (ErrNoPlan) and with it what row is based on. One that o
+// leaves to do goes to its Lane, with Left bytes still to be read.
 func (c *Catalog) StoreAsset(ctx context.Context, e Epoch, repo RepositoryID, asset int64, doc, row []byte, f Figures, blobs []Blob, o Outcome) error {
 	return c.write(ctx, func(tx *sql.Tx) error {
 		for _, b := range blobs {
@@ -220,7 +222,31 @@ func (c *Catalog) StoreAsset(ctx context.Context, e Epoch, repo RepositoryID, as
 		if err := setFigures(tx, asset, o.State, f); err != nil {
 			return err
 		}
-		return setItem(tx, e, asset, o)
+		if err := setItem(tx, e, asset, o); err != nil || o.State != ToDo {
+			return err
+		}
+		_, err = tx.Exec(`UPDATE plan SET lane = ?, size = ? WHERE epoch = ? AND item = ?`, o.Lane, o.Left, e, asset)
+		return err
+	})
+}
+
+// FinishLane takes everything that a lane has still to do for done as it is,
+// but for what the caller has in hand.
+func (c *Catalog) FinishLane(ctx context.Context, e Epoch, lane string, busy []int64) error {
+	if busy == nil {
+		busy = []int64{}
+	}
+	ids, err := json.Marshal(busy)
+	if err != nil {
+		return err
+	}
+	return c.write(ctx, func(tx *sql.Tx) error {
+		const rest = `epoch = ? AND lane = ? AND state = 0 AND item NOT IN (SELECT value FROM json_each(?))`
+		if _, err := tx.Exec(`UPDATE asset SET state = ? WHERE id IN (SELECT item FROM plan WHERE `+rest+`)`, Done, e, lane, string(ids)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE plan SET state = ? WHERE `+rest, Done, e, lane, string(ids))
+		return err
 	})
 }
 

@@ -170,12 +170,15 @@ func (c *Catalog) HandOver(ctx context.Context, e Epoch, item int64, lane string
 
 // Outcome of one item.
 type Outcome struct {
-	State ItemState // Done or Failed
+	State ItemState // Done or Failed; ToDo in StoreAsset
 	Sent  int64     // bytes of content that left for the store
 	Fresh int       // resources stored by this run
 	Known int       // resources whose content was there already
 	Bytes int64     // what the repository grew by
 	Error []byte    // opaque; what went wrong, also for items that are done; nil for nothing
+
+	Lane string // of an item that stays ToDo
+	Left int64  // bytes to read of it
 }
 
 // SetItem records the outcome of a restored item, and forgets its downloads.

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
 )
@@ -55,7 +57,7 @@ func (l *serverLog) fatal(msg string, tags []tag.Tag) *fatalError {
 }
 
 func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
-	if !l.ready.Load() {
+	if !l.ready.Load() || level == slog.LevelError && canceled(slices.Concat(l.tags, tags)) {
 		level = slog.LevelDebug
 	}
 	ctx := context.Background() // Temporal's logger has none
@@ -67,6 +69,21 @@ func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
 		attrs = append(attrs, slog.Any(t.Key(), t.Value()))
 	}
 	l.log.LogAttrs(ctx, level, msg, attrs...)
+}
+
+// canceled reports whether all that happened is that a caller went away, as each command does at its end.
+func canceled(tags []tag.Tag) bool {
+	for _, t := range tags {
+		z, ok := t.(tag.ZapTag)
+		if !ok {
+			continue
+		}
+		err, _ := z.Field().Interface.(error)
+		if _, ok := errors.AsType[*serviceerror.Canceled](err); ok || errors.Is(err, context.Canceled) {
+			return true
+		}
+	}
+	return false
 }
 
 // fatalError is a failure after which Temporal would end the process.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -296,7 +297,11 @@ func (a *app) showBackup(res activities.BackupResult) error {
 			a.emit(event{"event": "warning", "class": "source", "asset": "", "resource": "", "message": w, "action": ""})
 		}
 		for _, p := range res.Problems {
-			a.emit(event{"event": "warning", "class": "resource", "asset": p.Asset, "resource": p.Resource, "message": p.Problem, "action": ""})
+			name := "warning"
+			if p.Asset == "" { // of the whole run
+				name = "error"
+			}
+			a.emit(event{"event": name, "class": cmp.Or(p.Class, "resource"), "asset": p.Asset, "resource": p.Resource, "message": p.Problem, "action": p.Action})
 		}
 		res.Warnings, res.Problems = nil, nil
 		a.emitAs("result", res)
@@ -315,7 +320,15 @@ func (a *app) printBackup(res activities.BackupResult) {
 		out("warning: %s", printable(w))
 	}
 	for _, p := range res.Problems {
-		out("warning: %s, %s: %s", printable(p.Asset), printable(p.Resource), printable(p.Problem))
+		text := printable(p.Problem)
+		if p.Action != "" {
+			text += "; " + printable(p.Action)
+		}
+		if p.Asset == "" {
+			out("error: %s", text)
+		} else {
+			out("warning: %s, %s: %s", printable(p.Asset), printable(p.Resource), text)
+		}
 	}
 	out("snapshot %s", res.Snapshot)
 	out("  assets     %s: %s stored, %s unchanged, %s incomplete, %s failed", humanize.Comma(res.Assets.Total), humanize.Comma(res.Assets.Stored),

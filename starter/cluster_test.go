@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lightfast/internal/cgroup"
 )
 
 func TestClusterWorkerIsKilledAndNobodyRepeatsACommand(t *testing.T) {
@@ -24,6 +26,9 @@ type cluster struct {
 	t                            *testing.T
 	server                       *background
 	address, state, host, worker string
+
+	env   []string       // of its workers, beside our own
+	group *cgroup.Memory // they live in it, unless nil
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -42,7 +47,12 @@ func newCluster(t *testing.T) *cluster {
 func (c *cluster) work() *exec.Cmd {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), c.worker, "--address", c.address, "--state", c.state)
-	cmd.Stderr = c.t.Output()
+	cmd.Stderr, cmd.Env = c.t.Output(), append(os.Environ(), c.env...)
+	if c.group != nil {
+		if err := c.group.Put(cmd); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}

@@ -78,7 +78,8 @@ func (a *app) leaveBehind(d *state.Dir) error {
 		return err
 	}
 	defer out.Close()
-	args := []string{"up", "--until-idle", "--state", d.Path, "--memory", a.memory, "--ui-port", fmt.Sprint(a.uiPort), "--log-level", a.logLevel, "--log-format", a.logFormat}
+	args := []string{"up", "--until-idle", "--state", d.Path, "--memory", a.memory, "--ui-port", fmt.Sprint(a.uiPort), "--log-level", a.logLevel, "--log-format", a.logFormat,
+		"--spool", a.spool, "--keep-free", a.keepFree, "--icloud-readers", fmt.Sprint(a.readers)}
 	if a.caFile != "" {
 		args = append(args, "--ca-file", a.caFile)
 	}

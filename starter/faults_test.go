@@ -76,11 +76,7 @@ func throughFaults(t *testing.T, assets int, films []int64, faults int, seed uin
 // upload in the bucket, nor a temporary file, nor a trace in its source.
 func nothingLeft(t *testing.T, srv storetest.Server, p *place, before map[string][sha256.Size]byte) {
 	t.Helper()
-	c, err := minio.New(strings.TrimPrefix(srv.Endpoint, "http://"), &minio.Options{
-		Creds: credentials.NewStaticV4(srv.AccessKey, srv.SecretKey, ""), Region: "us-east-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := s3Client(t, srv)
 	// MinIO lists the uploads of a whole key only.
 	for o := range c.ListObjectsIter(t.Context(), "photos", minio.ListObjectsOptions{Recursive: true}) {
 		if o.Err != nil {
@@ -91,7 +87,7 @@ func nothingLeft(t *testing.T, srv storetest.Server, p *place, before map[string
 		}
 	}
 	temp := filepath.Join(p.state, "tmp") // of this process alone; other temporary files have names
-	err = filepath.WalkDir(p.state, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(p.state, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && (strings.HasPrefix(d.Name(), atomicfile.TempPrefix) || filepath.Dir(path) == temp) {
 			t.Errorf("temporary file left: %s", path)
 		}
@@ -110,6 +106,17 @@ func nothingLeft(t *testing.T, srv storetest.Server, p *place, before map[string
 	for name := range after {
 		t.Errorf("the backup left %s in its source", name)
 	}
+}
+
+// s3Client talks to a server past all that stands before it.
+func s3Client(t *testing.T, srv storetest.Server) *minio.Client {
+	t.Helper()
+	c, err := minio.New(strings.TrimPrefix(srv.Endpoint, "http://"), &minio.Options{
+		Creds: credentials.NewStaticV4(srv.AccessKey, srv.SecretKey, ""), Region: "us-east-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // sums is tree without the contents.

@@ -110,11 +110,18 @@ func (k *link) holdAt(n int64) {
 
 func (k *link) waitHeld(t *testing.T) {
 	t.Helper()
+	k.waitHeldOr(t, nil)
+}
+
+// waitHeldOr is waitHeld for a process that may end before.
+func (k *link) waitHeldOr(t *testing.T, gone <-chan struct{}) {
+	t.Helper()
 	k.mu.Lock()
 	held := k.held
 	k.mu.Unlock()
 	select {
 	case <-held:
+	case <-gone:
 	case <-time.After(patience):
 		t.Fatalf("%d bytes sent, and no more come", k.sent())
 	}

@@ -16,7 +16,7 @@ func main() {
 	// What we keep and restore is for its owner alone, the files that SQLite
 	// makes included.
 	syscall.Umask(0o077)
-	tuneCollector()
+	letHeapGrow()
 	// The first Ctrl-C ends in an orderly way; restoring the default makes
 	// the second one end at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -32,6 +32,10 @@ type app struct {
 	stateDir  string
 	json      bool
 	memory    string
+	partSize  string
+	spool     string
+	keepFree  string
+	readers   int
 	caFile    string
 	uiPort    int
 	address   string
@@ -68,6 +72,11 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.stateDir, "state", defaultState(), "`DIR` of catalog, workflows and lock")
 	f.BoolVar(&a.json, "json", false, "print JSON lines, each with an \"event\"")
 	f.StringVar(&a.memory, "memory", "256MiB", "`SIZE` of all buffers together")
+	f.StringVar(&a.partSize, "part-size", "16MiB", "`SIZE` of the parts that large files are sent in, or as much more as an object of 9,000 parts takes")
+	f.MarkHidden("part-size") // it exists
+	f.StringVar(&a.spool, "spool", "", "`SIZE` of all files from iCloud that wait for being stored, with the copies that macOS keeps (default: 2 GiB, or a tenth of what is free)")
+	f.StringVar(&a.keepFree, "keep-free", "", "`SIZE` that iCloud's files leave free on a disk (default: 10 GiB, or a twentieth of the disk)")
+	f.IntVar(&a.readers, "icloud-readers", 1, "`N` files brought from iCloud at once, 1 to 4")
 	f.StringVar(&a.caFile, "ca-file", "", "`FILE` with certificates to trust beside the system's")
 	f.IntVar(&a.uiPort, "ui-port", 0, "`PORT` of the Temporal UI on localhost (default: any free one)")
 	f.StringVar(&a.address, "address", "", "`HOST:PORT` of a Temporal cluster whose workers do the work (default: Temporal in this process)")
@@ -113,6 +122,17 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err != nil || memory < 16<<20 || memory > 1<<50 {
 		return usage(fmt.Errorf("--memory %q is no size of at least 16 MiB", a.memory), "write it like 256MiB")
 	}
+	partSize, err := wire.ParsePartSize(a.partSize)
+	if err != nil {
+		return usage(err, "write it like 16MiB")
+	}
+	room, err := wire.SpoolOptions(a.spool, a.keepFree)
+	if err != nil {
+		return err
+	}
+	if a.readers < 1 || a.readers > 4 {
+		return usage(fmt.Errorf("--icloud-readers %d", a.readers), "choose 1 to 4")
+	}
 	if a.uiPort < 0 || a.uiPort > 65535 {
 		return usage(fmt.Errorf("--ui-port %d is no port", a.uiPort), "choose one up to 65535, or 0 for any free one")
 	}
@@ -127,7 +147,8 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.startProfile(); err != nil {
 		return err
 	}
-	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log}
+	budget.LimitHeap(heap)
+	a.options = wire.Options{Budget: budget.New(int64(memory)), CAFile: a.caFile, Log: a.log, PartSize: partSize, Spool: room, Readers: a.readers}
 	return nil
 }
 

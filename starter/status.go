@@ -94,6 +94,11 @@ func (r runStatus) describe() string {
 	if limits := limitText(p.Limits); limits != "" {
 		text += ", " + limits
 	}
+	for _, w := range p.Waiting {
+		if w.What != activities.Paused { // that is its state
+			text += ", waiting for " + w.What
+		}
+	}
 	switch {
 	case r.State == workerLost:
 		return text + ", last heard of " + humanize.Time(r.Heard)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -43,6 +44,10 @@ func main() {
 // firstContact is how long the cluster may be out of reach at the start.
 const firstContact = 30 * time.Second
 
+// heap is what is enough for a library of a million, and leaves room in the
+// 100 MiB that a worker may take beside --memory.
+const heap = 64 << 20
+
 // run serves this host's queue until ctx ends.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("lightfast-worker", flag.ContinueOnError)
@@ -51,6 +56,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	namespace := f.String("namespace", env("NAMESPACE", dial.Namespace), "`NAME` of the namespace (LIGHTFAST_NAMESPACE)")
 	stateDir := f.String("state", env("STATE", state.Default()), "`DIR` of the catalog and the host's id (LIGHTFAST_STATE)")
 	memory := f.String("memory", env("MEMORY", "256MiB"), "`SIZE` of all buffers together (LIGHTFAST_MEMORY)")
+	parts := f.String("part-size", env("PART_SIZE", "16MiB"), "`SIZE` of the parts that large files are sent in (LIGHTFAST_PART_SIZE)")
+	room := f.String("spool", env("SPOOL", ""), "`SIZE` of all files from iCloud that wait for being stored (LIGHTFAST_SPOOL; default 2 GiB, or a tenth of what is free)")
+	keepFree := f.String("keep-free", env("KEEP_FREE", ""), "`SIZE` that they leave free on a disk (LIGHTFAST_KEEP_FREE; default 10 GiB, or a twentieth of the disk)")
+	readers := f.String("icloud-readers", env("ICLOUD_READERS", "1"), "`N` files brought from iCloud at once, 1 to 4 (LIGHTFAST_ICLOUD_READERS)")
 	caFile := f.String("ca-file", env("CA_FILE", ""), "`FILE` with certificates to trust beside the system's (LIGHTFAST_CA_FILE)")
 	if err := f.Parse(args); err != nil {
 		return usage(err)
@@ -59,6 +68,19 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil || f.NArg() > 0 {
 		return usage(fmt.Errorf("--memory %q or surplus arguments %q", *memory, f.Args()))
 	}
+	partSize, err := wire.ParsePartSize(*parts)
+	if err != nil {
+		return usage(err)
+	}
+	spool, err := wire.SpoolOptions(*room, *keepFree)
+	if err != nil {
+		return err
+	}
+	atOnce, err := strconv.Atoi(*readers)
+	if err != nil || atOnce < 1 || atOnce > 4 {
+		return usage(fmt.Errorf("--icloud-readers %q", *readers))
+	}
+	budget.LimitHeap(heap)
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	d, err := state.Open(*stateDir)
 	if err != nil {
@@ -79,7 +101,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := wire.CheckAlone(ctx, c, d.Host.ID); err != nil {
 		return err
 	}
-	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log})
+	w, err := wire.NewWorker(ctx, c, wire.HostQueue(d.Host.ID), d, wire.Options{Budget: budget.New(int64(size)), CAFile: *caFile, Log: log, PartSize: partSize, Spool: spool, Readers: atOnce})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,24 @@ func RestoreSnapshot(ctx workflow.Context, in activities.RestoreInput) (res acti
 // of video must never hold the slots that small assets need.
 func workOff(ctx workflow.Context, p activities.Prepared, verb activities.Verb) error {
 	tellOfCancel(ctx, p.Epoch)
+	if p.Readers == 0 {
+		return workOffLocal(ctx, p, verb)
+	}
+	fetching, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	cloud := startLane(fetching, LaneCloud, "cloud", 1, p, verb)
+	if err := workOffLocal(ctx, p, verb); err != nil {
+		cancel()
+		return worst(err, ignoreCancel(cloud.Get(ctx, nil)))
+	}
+	if err := cloud.Get(ctx, nil); err != nil {
+		return err
+	}
+	// What the others handed over when lane cloud had ended.
+	return startLane(ctx, LaneCloud, "cloud", 2, p, verb).Get(ctx, nil)
+}
+
+func workOffLocal(ctx workflow.Context, p activities.Prepared, verb activities.Verb) error {
 	large := startLane(ctx, LaneLarge, "large", 1, p, verb)
 	small := startLane(ctx, LaneSmall, "small", 1, p, verb)
 	errSmall := small.Get(ctx, nil)
@@ -98,9 +116,12 @@ func tellOfCancel(ctx workflow.Context, epoch activities.Epoch) {
 
 func startLane(ctx workflow.Context, lane any, name string, turn int, p activities.Prepared, verb activities.Verb) workflow.ChildWorkflowFuture {
 	info := workflow.GetInfo(ctx)
-	queue := info.TaskQueueName
-	if name == activities.Large {
+	queue, in := info.TaskQueueName, LaneInput{Epoch: p.Epoch, Verb: verb}
+	switch name {
+	case activities.Large:
 		queue = LargeQueue(queue)
+	case activities.Cloud:
+		queue, in.Window = CloudQueue(queue), p.Readers+Sending
 	}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:          laneID(info.WorkflowExecution, name, turn, int(p.Epoch)),
@@ -109,11 +130,14 @@ func startLane(ctx workflow.Context, lane any, name string, turn int, p activiti
 		WaitForCancellation: true,
 		StaticSummary:       "lane " + name,
 	})
-	return workflow.ExecuteChildWorkflow(ctx, lane, LaneInput{Epoch: p.Epoch, Verb: verb})
+	return workflow.ExecuteChildWorkflow(ctx, lane, in)
 }
 
 // LargeQueue is the task queue of lane large beside queue.
 func LargeQueue(queue string) string { return queue + "-large" }
+
+// CloudQueue is the task queue of lane cloud beside queue.
+func CloudQueue(queue string) string { return queue + "-cloud" }
 
 // startPulse starts the activity that carries the process's counters. The
 // returned function ends it, and with it what the run has open in the process.

@@ -12,9 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"lightfast/activities"
 	"lightfast/workflows"
@@ -28,8 +30,10 @@ type library struct {
 	done    []int64
 	steps   []string
 	handOff map[int64]bool // small items that fail
-	away    map[int64]int  // how often the store is away for an item
-	lost    int            // how often the plan is lost
+	later   map[int64]int  // how often an item of lane cloud does not come
+	readers int
+	away    map[int64]int // how often the store is away for an item
+	lost    int           // how often the plan is lost
 	stopped bool
 	storing func(done int) // called by every store
 	ended   chan struct{}
@@ -55,7 +59,7 @@ func (l *library) step(name string) {
 
 func (l *library) prepare(context.Context, activities.BackupInput) (activities.Prepared, error) {
 	l.step("prepare")
-	return activities.Prepared{Epoch: 7}, nil
+	return activities.Prepared{Epoch: 7, Readers: l.readers}, nil
 }
 
 func (l *library) next(_ context.Context, in activities.NextInput) (refs []activities.Ref, err error) {
@@ -93,7 +97,15 @@ func (l *library) store(_ context.Context, in activities.ItemInput) (activities.
 	lane := l.todo[in.Lane]
 	for i, ref := range lane {
 		if ref.Item == in.Item {
+			if l.later[in.Item] > 0 && in.Lane == activities.Cloud {
+				l.later[in.Item]--
+				return activities.Later, nil
+			}
 			l.todo[in.Lane] = append(lane[:i:i], lane[i+1:]...)
+			if l.later[in.Item] > 0 { // what is local of it is stored
+				l.todo[activities.Cloud] = append(l.todo[activities.Cloud], ref)
+				return activities.HandedOver, nil
+			}
 			if l.handOff[in.Item] && in.Lane == activities.Small {
 				l.todo[activities.Large] = append(l.todo[activities.Large], ref)
 				return activities.HandedOver, nil
@@ -119,6 +131,7 @@ func runWith(t *testing.T, l *library, prepare func(*testsuite.TestWorkflowEnvir
 	env.RegisterWorkflow(workflows.BackupLibrary)
 	env.RegisterWorkflow(workflows.LaneSmall)
 	env.RegisterWorkflow(workflows.LaneLarge)
+	env.RegisterWorkflow(workflows.LaneCloud)
 	for name, f := range map[string]any{
 		"PrepareRun":  l.prepare,
 		"NextAssets":  l.next,
@@ -231,6 +244,51 @@ func TestHandedOverAssetsAreStoredByLaneLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.checkAllDone(t, 451)
+}
+
+func TestWhatOnlyICloudHasIsWorkedOffByItsOwnLane(t *testing.T) {
+	l := newLibrary(450, 3)
+	l.readers = 1
+	l.later = map[int64]int{0: 1, 449: 2, 452: 1} // handed over, and not there at the first try
+	for i := range int64(4200) {                  // more than one run of the lane
+		l.todo[activities.Cloud] = append(l.todo[activities.Cloud], activities.Ref{Item: 1000 + i, Name: "IMG.HEIC"})
+	}
+	if _, _, err := run(t, l); err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 453+4200)
+}
+
+func TestNoLaneCloudWithoutReaders(t *testing.T) {
+	l := newLibrary(5, 1)
+	_, _, err := runWith(t, l, func(env *testsuite.TestWorkflowEnvironment) {
+		env.SetOnChildWorkflowStartedListener(func(info *workflow.Info, _ workflow.Context, _ converter.EncodedValues) {
+			if info.WorkflowType.Name == "LaneCloud" {
+				t.Error("a plan without anything in iCloud has a lane cloud")
+			}
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestACancelEndsLaneCloudToo(t *testing.T) {
+	l := newLibrary(10, 0)
+	l.readers = 1
+	for i := range int64(4200) {
+		l.todo[activities.Cloud] = append(l.todo[activities.Cloud], activities.Ref{Item: 1000 + i, Name: "IMG.HEIC"})
+	}
+	_, _, err := runWith(t, l, func(env *testsuite.TestWorkflowEnvironment) {
+		l.storing = func(done int) {
+			if done == 200 {
+				env.CancelWorkflow()
+			}
+		}
+	})
+	if !temporal.IsCanceledError(err) || len(l.done) > 1000 || slices.Contains(l.steps, "head") {
+		t.Errorf("error = %v after %d items, steps %v, want canceled", err, len(l.done), l.steps)
+	}
 }
 
 func TestStoreThatGoesAwayIsWaitedFor(t *testing.T) {

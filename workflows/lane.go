@@ -16,6 +16,10 @@ import (
 type LaneInput struct {
 	Epoch activities.Epoch `json:"epoch"`
 	Verb  activities.Verb  `json:"verb"`
+
+	// Window is how many assets a lane of regular activities has in flight; 0
+	// is that of lane large.
+	Window int `json:"window,omitempty"`
 }
 
 const (
@@ -36,6 +40,10 @@ const (
 
 	// Window is how many large assets are in flight.
 	Window = 4
+
+	// Sending is how many assets of lane cloud may be on their way from the
+	// spool to the store, beside those that are being brought.
+	Sending = 2
 )
 
 func laneID(parent workflow.Execution, lane string, turn, epoch int) string {
@@ -136,23 +144,38 @@ func item(in LaneInput, ref activities.Ref, lane string) activities.ItemInput {
 	return activities.ItemInput{Epoch: in.Epoch, Item: ref.Item, Name: ref.Name, Lane: lane}
 }
 
-// LaneLarge works off everything else: one regular activity each, with
-// heartbeats, resumed by part, every retry visible.
+// LaneLarge works off everything else that is local: one regular activity
+// each, with heartbeats, resumed by part, every retry visible.
 func LaneLarge(ctx workflow.Context, in LaneInput) error {
+	return regular(ctx, in, activities.Large, LaneLarge)
+}
+
+// LaneCloud works off what only iCloud has. An asset that has not come goes
+// back into the plan, and the next one has its turn.
+func LaneCloud(ctx workflow.Context, in LaneInput) error {
+	return regular(ctx, in, activities.Cloud, LaneCloud)
+}
+
+// regular is the lane called name; self is the workflow that it continues as.
+func regular(ctx workflow.Context, in LaneInput, name string, self any) error {
 	var a *activities.Activities
+	window := in.Window
+	if window == 0 {
+		window = Window
+	}
 	flight := map[int64]workflow.Future{}
 	var order []int64 // of flight: maps must not be ranged over in a workflow
 	started := 0
 	for {
 		more := started < assetsPerRun && !workflow.GetInfo(ctx).GetContinueAsNewSuggested() && ctx.Err() == nil
-		if more && len(order) < Window {
+		if more && len(order) < window {
 			var refs []activities.Ref
-			ask := activities.NextInput{Epoch: in.Epoch, Lane: activities.Large, N: Window - len(order), Busy: order}
+			ask := activities.NextInput{Epoch: in.Epoch, Lane: name, N: window - len(order), Busy: order}
 			if err := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, ask).Get(ctx, &refs); err != nil {
 				return drain(ctx, flight, order, err)
 			}
 			for _, ref := range refs {
-				flight[ref.Item] = runRegular(ctx, in, ref)
+				flight[ref.Item] = runRegular(ctx, in, ref, name)
 				order = append(order, ref.Item)
 				started++
 			}
@@ -162,7 +185,7 @@ func LaneLarge(ctx workflow.Context, in LaneInput) error {
 			if more || started < assetsPerRun {
 				return ctx.Err()
 			}
-			return workflow.NewContinueAsNewError(ctx, LaneLarge, in)
+			return workflow.NewContinueAsNewError(ctx, self, in)
 		}
 		i, err := first(ctx, flight, order)
 		if err != nil {
@@ -192,7 +215,7 @@ func drain(ctx workflow.Context, flight map[int64]workflow.Future, order []int64
 	return why
 }
 
-func runRegular(ctx workflow.Context, in LaneInput, ref activities.Ref) workflow.Future {
+func runRegular(ctx workflow.Context, in LaneInput, ref activities.Ref, lane string) workflow.Future {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 365 * 24 * time.Hour, // size and line decide; heartbeats notice the dead
 		HeartbeatTimeout:    20 * time.Second,     // beaten once a second
@@ -200,5 +223,5 @@ func runRegular(ctx workflow.Context, in LaneInput, ref activities.Ref) workflow
 		Summary:             ref.Name,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
 	})
-	return workflow.ExecuteActivity(ctx, in.Verb.Activity(), item(in, ref, activities.Large))
+	return workflow.ExecuteActivity(ctx, in.Verb.Activity(), item(in, ref, lane))
 }

@@ -52,7 +52,7 @@ func TestRunsOfOlderVersionsGoOn(t *testing.T) {
 		t.Fatalf("no histories: %v", err)
 	}
 	r := worker.NewWorkflowReplayer()
-	for _, w := range []any{workflows.BackupLibrary, workflows.RestoreSnapshot, workflows.VerifyRepository, workflows.LaneSmall, workflows.LaneLarge} {
+	for _, w := range []any{workflows.BackupLibrary, workflows.RestoreSnapshot, workflows.VerifyRepository, workflows.LaneSmall, workflows.LaneLarge, workflows.LaneCloud} {
 		r.RegisterWorkflow(w)
 	}
 	for _, file := range files {
@@ -81,6 +81,10 @@ func TestHistoriesHoldWhatIsHard(t *testing.T) {
 		{"killed-BackupLibrary-1", "a second try of an activity", secondTry},
 		{"killed-BackupLibrary-1", "the end of the run", is(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED)},
 		{"killed-LaneLarge-1", "a second try of an activity", secondTry},
+		{"icloud-BackupLibrary-1", "a lane cloud", func(e *historypb.HistoryEvent) bool {
+			return e.GetStartChildWorkflowExecutionInitiatedEventAttributes().GetWorkflowType().GetName() == "LaneCloud"
+		}},
+		{"icloud-LaneCloud-1", "a second try of an activity", secondTry},
 		{"killed-LaneSmall-1", "a workflow task that was lost", is(enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED)},
 	} {
 		found := false

@@ -14,10 +14,20 @@ import (
 )
 
 // command is a lightfast in the folder of one scenario.
-type command struct{ bin, dir string }
+type command struct {
+	bin, dir string
+	env      []string // beside our own
+	library  bool     // of Photos
+}
 
-func (c command) source() string { return filepath.Join(c.dir, "Pictures") }
-func (c command) dest() string   { return filepath.Join(c.dir, "backup") }
+func (c command) source() string {
+	if c.library {
+		return filepath.Join(c.dir, "Photos.photoslibrary")
+	}
+	return filepath.Join(c.dir, "Pictures")
+}
+
+func (c command) dest() string { return filepath.Join(c.dir, "backup") }
 
 func (c command) backup() []string {
 	return []string{"backup", "--source", c.source(), "--to", c.dest()}
@@ -31,7 +41,7 @@ func (c command) verify() []string { return []string{"verify", "--from", c.dest(
 
 func (c command) exec(ctx context.Context, args []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.bin, append(args, "--state", filepath.Join(c.dir, "state"), "--json")...)
-	cmd.Stderr = os.Stderr
+	cmd.Env, cmd.Stderr = append(os.Environ(), c.env...), os.Stderr
 	return cmd
 }
 

@@ -18,14 +18,19 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"lightfast/photos"
+	"lightfast/photos/photokit/photokittest"
+	"lightfast/photos/photostest"
 )
 
 func main() {
 	bin := flag.String("bin", "bin/lightfast", "`PATH` of the binary to record")
 	into := flag.String("into", "workflows/testdata", "`DIR` of the histories")
+	only := flag.String("only", "", "`NAME` of the one scenario to record, such as a new one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := record(ctx, *bin, *into)
+	err := record(ctx, *bin, *into, *only)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
@@ -40,12 +45,13 @@ const work = "/tmp/lightfast"
 type scenario struct {
 	name         string
 	small, large int // files
+	cloud        int // assets of a Photos library instead, all in iCloud only
 	run          func(ctx context.Context, c command) error
 }
 
 var scenarios = []scenario{
 	// 2,000 assets are where lane small continues as new.
-	{"whole", 2050, 4, func(ctx context.Context, c command) error {
+	{"whole", 2050, 4, 0, func(ctx context.Context, c command) error {
 		for _, args := range [][]string{c.backup(), c.restore(), c.verify()} {
 			if err := c.run(ctx, args); err != nil {
 				return err
@@ -53,10 +59,16 @@ var scenarios = []scenario{
 		}
 		return nil
 	}},
-	{"canceled", 1500, 12, func(ctx context.Context, c command) error {
+	{"canceled", 1500, 12, 0, func(ctx context.Context, c command) error {
 		return c.interrupt(ctx, c.backup(), syscall.SIGTERM)
 	}},
-	{"killed", 1500, 12, func(ctx context.Context, c command) error {
+	{"killed", 1500, 12, 0, func(ctx context.Context, c command) error {
+		if err := c.interrupt(ctx, c.backup(), syscall.SIGKILL); err != nil {
+			return err
+		}
+		return c.run(ctx, append(c.backup(), "--no-follow"))
+	}},
+	{"icloud", 0, 0, 300, func(ctx context.Context, c command) error {
 		if err := c.interrupt(ctx, c.backup(), syscall.SIGKILL); err != nil {
 			return err
 		}
@@ -64,14 +76,23 @@ var scenarios = []scenario{
 	}},
 }
 
-func record(ctx context.Context, bin, into string) error {
+func record(ctx context.Context, bin, into, only string) error {
 	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
 	for _, s := range scenarios {
-		c := command{bin: bin, dir: filepath.Join(work, s.name)}
-		if err := s.files(c.source()); err != nil {
+		if only != "" && only != s.name {
+			continue
+		}
+		c := command{bin: bin, dir: filepath.Join(work, s.name), library: s.cloud > 0}
+		var err error
+		if c.library {
+			c.env, err = s.photos(ctx, c.source())
+		} else {
+			err = s.files(c.source())
+		}
+		if err != nil {
 			return err
 		}
 		if err := s.run(ctx, c); err != nil {
@@ -84,6 +105,24 @@ func record(ctx context.Context, bin, into string) error {
 		slog.Info("recorded", "scenario", s.name, "histories", n)
 	}
 	return nil
+}
+
+// photos makes a Photos library whose originals are only in iCloud, and
+// returns the environment in which they come from there: the first try of
+// some fails.
+func (s scenario) photos(ctx context.Context, dir string) (env []string, err error) {
+	if err := os.Mkdir(filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	err = photostest.BuildLibrary(dir, photostest.LibrarySpec{Seed: 1, Cloud: true, Assets: []photostest.AssetSpec{
+		{Count: s.cloud - 20, Absent: map[photos.Role]photos.Reason{photos.RoleOriginal: photos.ICloudOnly}},
+		{Count: 20, Live: true, Absent: map[photos.Role]photos.Reason{photos.RoleLive: photos.ICloudOnly}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	helper, env, err := photokittest.Build(ctx, "MOCK_CLOUD="+photostest.CloudOf(dir), "MOCK_STATE="+filepath.Dir(dir), "MOCK_FAULTS=network=1%")
+	return append(env, "LIGHTFAST_PHOTOKIT_HELPER="+helper, "LIGHTFAST_KEEP_FREE=1MiB"), err
 }
 
 // files makes a source with content that is new in every file.

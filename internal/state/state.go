@@ -84,6 +84,12 @@ func (d *Dir) Temp() (string, error) {
 	return p, os.MkdirAll(p, 0o700)
 }
 
+// Spool is where files from iCloud wait for being stored.
+func (d *Dir) Spool() (string, error) {
+	p := filepath.Join(d.Path, "spool")
+	return p, os.MkdirAll(p, 0o700)
+}
+
 // WorkflowID names the run of verb on a host for parts that are known without
 // opening anything: whoever asks for the same gets the same run.
 func WorkflowID(verb, host string, parts ...string) string {

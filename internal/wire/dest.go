@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"lightfast/internal/exit"
 )
 
@@ -75,6 +77,16 @@ func folderDest(p string) (Dest, error) {
 		return Dest{}, &exit.Error{Code: exit.Usage, What: "destination", Err: fmt.Errorf("it names no folder")}
 	}
 	return Dest{Folder: abs}, nil
+}
+
+// ParsePartSize reads the least size of the parts of large objects, within
+// what S3 takes.
+func ParsePartSize(s string) (int64, error) {
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n < 5<<20 || n > 5<<30 {
+		return 0, fmt.Errorf("--part-size %q is no size from 5 MiB to 5 GiB", s)
+	}
+	return int64(n), nil
 }
 
 // redact leaves out what may hold a secret: a user, settings, and all of what

@@ -47,6 +47,14 @@ func TestADestinationThatIsNoneIsWrongUsage(t *testing.T) {
 	}
 }
 
+func TestPartSizesAreThoseThatS3Takes(t *testing.T) {
+	for in, want := range map[string]int64{"16MiB": 16 << 20, "5MiB": 5 << 20, "5GiB": 5 << 30, "4MiB": 0, "5000000": 0, "6GiB": 0, "": 0, "much": 0} {
+		if got, err := wire.ParsePartSize(in); got != want || (err == nil) != (want != 0) {
+			t.Errorf("ParsePartSize(%q) = %d, %v, want %d", in, got, err, want)
+		}
+	}
+}
+
 func TestCredentialsInADestinationAreRefusedAndNotPrinted(t *testing.T) {
 	const secret = "hunter2"
 	for _, in := range []string{

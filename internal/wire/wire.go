@@ -16,7 +16,9 @@ import (
 	"lightfast/catalog"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
+	"lightfast/internal/manners"
 	"lightfast/internal/ratelimit"
+	"lightfast/internal/spool"
 	"lightfast/internal/state"
 	"lightfast/internal/window"
 	"lightfast/manifest"
@@ -32,6 +34,11 @@ type Options struct {
 	Budget *budget.Budget // the one bound on buffers in this process
 	CAFile string         // extra certificates for https stores
 	Log    *slog.Logger
+
+	PartSize int64 // see Activities
+
+	Spool   spool.Options // of what comes from iCloud
+	Readers int           // requests to iCloud at once; 0 is 1
 }
 
 // OpenStore opens a destination, at the limits of line.
@@ -74,6 +81,10 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	if err != nil {
 		return nil, err
 	}
+	fetching, err := newFetching(d, o)
+	if err != nil {
+		return nil, errors.Join(err, cat.Close())
+	}
 	w := &Worker{catalog: cat}
 	w.Activities = &activities.Activities{
 		Catalog: cat,
@@ -85,7 +96,10 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 			return OpenStore(ctx, dest, line, d.Host, o)
 		},
 		Host:     manifest.Host{ID: d.Host.ID, Name: d.Host.Name},
+		Fetching: fetching,
 		Progress: activities.NewProgress(time.Now),
+		Manners:  manners.System{},
+		PartSize: o.PartSize,
 		Log:      o.Log,
 		Now:      time.Now,
 	}
@@ -103,19 +117,25 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	small.RegisterWorkflow(workflows.VerifyRepository)
 	small.RegisterWorkflow(workflows.LaneSmall)
 	small.RegisterActivity(w.Activities)
-	large := worker.New(c, workflows.LargeQueue(queue), worker.Options{
-		Identity: d.Host.ID,
-		// The window, and room for the lane's own NextAssets.
-		MaxConcurrentActivityExecutionSize:          workflows.Window + 2,
-		MaxConcurrentWorkflowTaskExecutionSize:      4,
-		MaxEagerActivityReservationsPerWorkflowTask: new(workflows.Window),
-		MaxHeartbeatThrottleInterval:                time.Second,
-		DefaultHeartbeatThrottleInterval:            time.Second,
-		WorkerStopTimeout:                           stopGrace,
-	})
-	large.RegisterWorkflow(workflows.LaneLarge)
-	large.RegisterActivity(w.Activities)
-	for _, one := range []worker.Worker{small, large} {
+	regular := func(queue string, window int, lane any) worker.Worker {
+		one := worker.New(c, queue, worker.Options{
+			Identity: d.Host.ID,
+			// The window, and room for the lane's own NextAssets.
+			MaxConcurrentActivityExecutionSize:          window + 2,
+			MaxConcurrentWorkflowTaskExecutionSize:      4,
+			MaxEagerActivityReservationsPerWorkflowTask: new(window),
+			MaxHeartbeatThrottleInterval:                time.Second,
+			DefaultHeartbeatThrottleInterval:            time.Second,
+			WorkerStopTimeout:                           stopGrace,
+		})
+		one.RegisterWorkflow(lane)
+		one.RegisterActivity(w.Activities)
+		return one
+	}
+	large := regular(workflows.LargeQueue(queue), workflows.Window, workflows.LaneLarge)
+	// Also without a fetcher: a plan made with one is to come to its end.
+	cloud := regular(workflows.CloudQueue(queue), fetching.Readers+workflows.Sending, workflows.LaneCloud)
+	for _, one := range []worker.Worker{small, large, cloud} {
 		if err := one.Start(); err != nil {
 			w.Stop()
 			return nil, err

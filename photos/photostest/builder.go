@@ -38,6 +38,9 @@ type LibrarySpec struct {
 	// Hollow makes every file one hole of its size, without a fingerprint: a
 	// library for measuring a scan, which needs no room and less time.
 	Hollow bool
+	// Cloud writes what is ICloudOnly to the folder CloudOf(library), from
+	// where a Cloud serves it. Not for Photos4.
+	Cloud bool
 }
 
 // AssetSpec describes one asset, or Count of them that are alike but for
@@ -159,6 +162,7 @@ type builder struct {
 	out   *bufio.Writer
 	holes errgroup.Group // at work on the files of a hollow library
 	lost  []string       // files to remove when all is written
+	cloud []CloudEntry   // files written beside the library
 }
 
 func build(dir string, legacy bool, o sqlite.Options, f func(*builder) error) (err error) {
@@ -185,6 +189,9 @@ func build(dir string, legacy bool, o sqlite.Options, f func(*builder) error) (e
 		if err := os.Remove(name); err != nil {
 			return err
 		}
+	}
+	if err := addToIndex(CloudOf(dir), b.cloud); err != nil {
+		return err
 	}
 	if !legacy {
 		if _, err := tx.Exec("UPDATE Z_PRIMARYKEY SET Z_MAX = ? WHERE Z_NAME IN ('Asset', 'AdditionalAssetAttributes')", b.last); err != nil {

@@ -2,7 +2,9 @@ package photostest
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -82,6 +84,12 @@ func (b *builder) resource(a *asset, r resource) error {
 	default:
 		local, key = -1, nil
 		r.size = cmp.Or(r.size, 1000)
+		if reason == photos.ICloudOnly && b.spec.Cloud {
+			var err error
+			if fingerprint, err = b.writeCloud(a, &r); err != nil {
+				return err
+			}
+		}
 		remote = flag(reason == photos.ICloudOnly)
 		if reason == photos.SharedNotDownloaded {
 			store, r.size, r.recipe, r.subtype = 2, 0, 65741, 3
@@ -113,7 +121,11 @@ func (r resource) storeKey() []byte {
 // writeFile writes a file of that size, small if 0, and returns its size and
 // fingerprint.
 func (b *builder) writeFile(name string, size int64) (int64, string, error) {
-	p := filepath.Join(b.dir, filepath.FromSlash(name))
+	return b.write(filepath.Join(b.dir, filepath.FromSlash(name)), name, size)
+}
+
+// write makes at p the file that the library calls name.
+func (b *builder) write(p, name string, size int64) (int64, string, error) {
 	if folder := filepath.Dir(p); !b.made[folder] {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return 0, "", err
@@ -147,6 +159,29 @@ func (b *builder) writeFile(name string, size int64) (int64, string, error) {
 		return n, "", err
 	}
 	return n, fingerprint.String(), nil
+}
+
+// writeCloud writes r beside the library, and returns its fingerprint.
+func (b *builder) writeCloud(a *asset, r *resource) (fingerprint string, err error) {
+	e := CloudEntry{UUID: photos.AssetID(a.uuid), Role: r.role, Path: r.path, Name: a.Name,
+		File: path.Join(a.uuid, string(r.role)+path.Ext(r.path))}
+	p := filepath.Join(CloudOf(b.dir), filepath.FromSlash(e.File))
+	if r.size, fingerprint, err = b.write(p, r.path, r.size); err != nil {
+		return "", err
+	}
+	e.Size, e.Fingerprint = r.size, fingerprint
+	f, err := os.Open(p)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	e.SHA256 = hex.EncodeToString(h.Sum(nil))
+	b.cloud = append(b.cloud, e)
+	return fingerprint, nil
 }
 
 func writeHole(name string, size int64) error {

@@ -30,11 +30,20 @@ func Helper(t testing.TB, mock ...string) (helper string, env []string) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the mock of the Photos framework is for GNUstep on Linux")
 	}
-	dir, err := build(t.Context())
+	helper, env, err := Build(t.Context(), mock...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, "photokit-helper"), append([]string{"LIGHTFAST_PHOTOKIT_MOCK=" + filepath.Join(dir, "libMockPhotos.so")}, mock...)
+	return helper, env
+}
+
+// Build is Helper for what is no test.
+func Build(ctx context.Context, mock ...string) (helper string, env []string, err error) {
+	dir, err := build(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	return filepath.Join(dir, "photokit-helper"), append([]string{"LIGHTFAST_PHOTOKIT_MOCK=" + filepath.Join(dir, "libMockPhotos.so")}, mock...), nil
 }
 
 // build returns the folder of both, which is named by the hash of all that

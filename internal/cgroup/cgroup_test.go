@@ -1,0 +1,34 @@
+package cgroup_test
+
+import (
+	"os/exec"
+	"testing"
+
+	"lightfast/internal/cgroup"
+)
+
+func TestWhoTakesMoreIsKilled(t *testing.T) {
+	m, err := cgroup.New(16 << 20)
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, tt := range []struct {
+		bytes  string
+		killed int64
+	}{{"1048576", 0}, {"67108864", 1}} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", "head -c "+tt.bytes+" /dev/zero | tail >/dev/null") // which keeps its last line
+		if err := m.Put(cmd); err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.CombinedOutput()
+		if killed, e := m.Killed(); e != nil || killed != tt.killed {
+			t.Errorf("to keep %s bytes killed %d processes, %v; want %d (%v, %s)", tt.bytes, killed, e, tt.killed, err, out)
+		}
+	}
+	if peak, err := m.Peak(); err != nil || peak == 0 || peak > 16<<20 {
+		t.Errorf("Peak() = %d, %v, want at most the limit", peak, err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
