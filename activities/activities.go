@@ -42,7 +42,7 @@ type Activities struct {
 	Fetching   Fetching
 	Progress   *Progress
 	Manners    Manners // nil: nobody uses this machine
-	PartSize   int64 // least size of the parts of large objects; 0 for 16 MiB
+	PartSize   int64   // least size of the parts of large objects; 0 for 16 MiB
 	Log        *slog.Logger
 	Now        func() time.Time
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"lightfast/activities"
@@ -104,6 +105,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 		Now:      time.Now,
 	}
 	small := worker.New(c, queue, worker.Options{
+		Interceptors:                            []interceptor.WorkerInterceptor{&teller{notify: w.Activities.Manners.Notify}},
 		Identity:                                d.Host.ID,
 		MaxConcurrentActivityExecutionSize:      8, // Pulse and the steps around lanes
 		MaxConcurrentLocalActivityExecutionSize: window.Most,
