@@ -1,7 +1,7 @@
 // Package supervise runs a program as a process of its own, and starts it anew
 // when it dies.
 //
-// The one that supervises does nothing else, so that nothing kills it. On a
+// The one that supervises does nothing else, so that it does not grow. On a
 // Mac it is the process that permissions are given to, and that its children
 // have them from: it never becomes another program, and it stays as long as
 // they do. A child ends when its standard input does, so none is left behind,
