@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # time, once for the tests and once for the command.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit race demo demo-s3 packages soak bench lint golden histories screenshots fuzz clean
+.PHONY: help build test unit race demo demo-s3 packages soak bench lint golden app histories screenshots fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ unit: ## all tests, in real processes and against real S3 servers
 
 # What is concurrent and links no server: a race build of that would be a cold one.
 race: ## the race detector over stores, budget, catalog, activities and workflows
-	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./internal/spool ./internal/window ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
+	go test -race -short -timeout 30m ./activities ./catalog ./internal/budget ./internal/ratelimit ./internal/supervise ./internal/spool ./internal/window ./manifest ./objectstore/dir ./photos ./photos/folder ./photos/photokit ./workflows
 
 demo: build ## make a Photos library, back it up, kill that half way, go on, restore, compare every byte (half a minute)
 	go run ./internal/demo
@@ -48,7 +48,7 @@ soak: ## the longer proofs: kills of a cluster's worker and of large uploads, 1,
 bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)
 	go run ./bench
 
-lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, and the vet of what runs on a Mac
+lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, and what runs on a Mac: vet, and the types of all of it
 	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; exit 1; }
 	go mod tidy -diff
 	go vet ./...
@@ -59,11 +59,22 @@ lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, an
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build ./photos/folder
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./photos/photokit/...
 	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 go vet ./photos/photokit/...
+	go run ./internal/cgocheck arm64 ./...
+	go run ./internal/cgocheck amd64 ./internal/manners
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build -ldflags '-s -w' -o bin/darwin-arm64/photokit-helper ./photos/photokit/photokit-helper
 	CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 go build -ldflags '-s -w' -o bin/darwin-amd64/photokit-helper ./photos/photokit/photokit-helper
 
 golden: ## rewrite golden files; review the diff like code
 	go test ./internal/xmp ./manifest ./starter -update
+
+app: ## assemble bin/Lightfast.app for both kinds of Mac; elsewhere without what needs a Mac's cgo, which it says
+	@for arch in arm64 amd64; do \
+	  CGO_ENABLED=0 GOOS=darwin GOARCH=$$arch go build -ldflags '-s -w' -o bin/darwin-$$arch/photokit-helper ./photos/photokit/photokit-helper || exit 1; \
+	  test "$$(go env GOHOSTOS)" = darwin || continue; \
+	  CGO_ENABLED=1 GOARCH=$$arch go build -ldflags '$(LDFLAGS)' -o bin/darwin-$$arch/lightfast ./starter || exit 1; \
+	  CGO_ENABLED=1 GOARCH=$$arch go build -ldflags '$(LDFLAGS)' -o bin/darwin-$$arch/lightfast-worker ./worker || exit 1; \
+	done
+	@go run ./internal/app -version '$(VERSION)' bin bin/Lightfast.app
 
 histories: build ## record anew the histories that workflows replay; only for a change that is meant to break open runs
 	rm -f workflows/testdata/*.json.gz

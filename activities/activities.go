@@ -41,7 +41,8 @@ type Activities struct {
 	Host       manifest.Host
 	Fetching   Fetching
 	Progress   *Progress
-	PartSize   int64 // least size of the parts of large objects; 0 for 16 MiB
+	Manners    Manners // nil: nobody uses this machine
+	PartSize   int64   // least size of the parts of large objects; 0 for 16 MiB
 	Log        *slog.Logger
 	Now        func() time.Time
 

@@ -45,8 +45,12 @@ func (a *Activities) Pulse(ctx context.Context) (Report, error) {
 	newer := p.begin()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	here := a.present(ctx)
+	defer here.leave()
 	for {
-		activity.RecordHeartbeat(ctx, a.Progress.Report())
+		r := a.Progress.Report()
+		here.mind(ctx, r)
+		activity.RecordHeartbeat(ctx, r)
 		select {
 		case <-p.end:
 			return a.Progress.Report(), nil

@@ -42,6 +42,9 @@ func (a *Activities) openRepository(ctx context.Context, r *openRun, in BackupIn
 	return err
 }
 
+// waitStore begins what a run waits for that its store keeps waiting.
+const waitStore = "destination "
+
 // reachStore opens the destination for the run of this workflow, at its
 // limits, trying for a while: a NAS may be waking.
 func (a *Activities) reachStore(ctx context.Context, dest string, limits Limits) (objectstore.Store, error) {
@@ -52,7 +55,7 @@ func (a *Activities) reachStore(ctx context.Context, dest string, limits Limits)
 	if err != nil {
 		return nil, err
 	}
-	defer a.Progress.wait("destination " + dest)()
+	defer a.Progress.wait(waitStore + dest)()
 	until := time.Now().Add(firstContact)
 	for {
 		s, err := a.OpenStore(ctx, dest, line)

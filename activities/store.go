@@ -630,7 +630,7 @@ func (a *Activities) AwaitStore(ctx context.Context, e catalog.Epoch) error {
 	if err != nil {
 		return toTemporal(err)
 	}
-	defer a.Progress.wait("destination " + doc.Dest)()
+	defer a.Progress.wait(waitStore + doc.Dest)()
 	since := activity.GetInfo(ctx).ScheduledTime
 	for {
 		r, err := a.run(ctx, e)

@@ -72,14 +72,13 @@ func (a *app) leaveBehind(d *state.Dir) error {
 	if err != nil {
 		return err
 	}
-	log := filepath.Join(d.Path, "background.log")
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	out, _, err := openBackgroundLog(d)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
 	args := []string{"up", "--until-idle", "--state", d.Path, "--memory", a.memory, "--ui-port", fmt.Sprint(a.uiPort), "--log-level", a.logLevel, "--log-format", a.logFormat,
-		"--spool", a.spool, "--keep-free", a.keepFree, "--icloud-readers", fmt.Sprint(a.readers)}
+		"--spool", a.spool, "--keep-free", a.keepFree, "--icloud-readers", fmt.Sprint(a.readers), "--part-size", a.partSize}
 	if a.caFile != "" {
 		args = append(args, "--ca-file", a.caFile)
 	}
@@ -91,4 +90,11 @@ func (a *app) leaveBehind(d *state.Dir) error {
 		return &exit.Error{Code: exit.Failed, What: "start a process in the background", Err: err}
 	}
 	return cmd.Process.Release()
+}
+
+// openBackgroundLog opens what processes say that nobody looks at.
+func openBackgroundLog(d *state.Dir) (f *os.File, path string, err error) {
+	path = filepath.Join(d.Path, "background.log")
+	f, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return f, path, err
 }

@@ -9,7 +9,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"lightfast/internal/exit"
+	"lightfast/internal/manners"
 )
 
 func main() {
@@ -21,13 +24,17 @@ func main() {
 	// the second one end at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() { <-ctx.Done(); stop() }()
-	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	args := os.Args[1:]
+	if self, err := os.Executable(); err == nil && openedAsApp(self, args, term.IsTerminal(int(os.Stdin.Fd()))) {
+		args = []string{"authorize"}
+	}
+	code := run(ctx, args, os.Environ(), os.Stdout, os.Stderr)
 	os.Exit(int(code))
 }
 
 // run is the whole command: tests call it in their own process.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) exit.Code {
-	a := &app{env: env, stdout: stdout, stderr: stderr}
+	a := &app{env: env, stdout: stdout, stderr: stderr, notify: manners.System{}.Notify}
 	root := newRootCmd(a)
 	root.SetArgs(args)
 	root.SetOut(stdout)

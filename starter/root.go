@@ -46,6 +46,9 @@ type app struct {
 	logFormat string
 	profile   string
 
+	given  []string // flags of the root that were, as variables
+	notify func(title, text string)
+
 	log     *slog.Logger
 	logTo   io.Closer
 	options wire.Options
@@ -87,7 +90,7 @@ goes on from the last completed asset and the last completed part.
 	f.StringVar(&a.logFormat, "log-format", "text", "`FORMAT`: text or json")
 	f.StringVar(&a.profile, "cpu-profile", "", "write to `FILE` what go tool pprof reads")
 	f.Lookup("cpu-profile").Hidden = true
-	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newLimitCmd(a), newCancelCmd(a), newUpCmd(a), newSnapshotsCmd(a), newLsCmd(a), newManCmd(a), newVersionCmd(a))
+	root.AddCommand(newBackupCmd(a), newRestoreCmd(a), newVerifyCmd(a), newStatusCmd(a), newPauseCmd(a), newResumeCmd(a), newLimitCmd(a), newCancelCmd(a), newUpCmd(a), newAuthorizeCmd(a), newSnapshotsCmd(a), newLsCmd(a), newManCmd(a), newVersionCmd(a))
 	root.InitDefaultHelpCmd() // Cobra itself adds both when it is too late for usageErrors
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
@@ -118,6 +121,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.fromEnv(cmd.Flags()); err != nil {
 		return err
 	}
+	a.given = givenFlags(cmd.Root().PersistentFlags())
 	memory, err := humanize.ParseBytes(a.memory)
 	if err != nil || memory < 16<<20 || memory > 1<<50 {
 		return usage(fmt.Errorf("--memory %q is no size of at least 16 MiB", a.memory), "write it like 256MiB")
@@ -161,7 +165,7 @@ func (a *app) fromEnv(flags *pflag.FlagSet) (err error) {
 		}
 	}
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "LIGHTFAST_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(f.Name)
 		if v := values[name]; v != "" && !f.Changed && err == nil {
 			if setErr := flags.Set(f.Name, v); setErr != nil {
 				err = usage(fmt.Errorf("%s: %w", name, setErr), "")

@@ -10,9 +10,10 @@ import (
 
 	"lightfast/internal/exit"
 	"lightfast/internal/state"
+	"lightfast/internal/supervise"
 )
 
-type upOptions struct{ untilIdle bool }
+type upOptions struct{ untilIdle, supervise bool }
 
 func newUpCmd(a *app) *cobra.Command {
 	var o upOptions
@@ -20,19 +21,31 @@ func newUpCmd(a *app) *cobra.Command {
 		Use:   "up",
 		Short: "Keep Temporal and its UI running, and work off every open run",
 		Long: `Up keeps the Temporal server and its UI running until Ctrl-C, and works off
-every run of this state directory that no other process has in hand.`,
-		Example: "  lightfast up\n  lightfast up --ui-port 8233",
+every run of this state directory that no other process has in hand.
+
+With --supervise this process only keeps another one running that does so (with
+--address: lightfast-worker, which serves the cluster). A LaunchAgent starts
+that, see docs/macos.md: the permissions of this process are those of its
+children.`,
+		Example: "  lightfast up\n  lightfast up --ui-port 8233\n  lightfast up --supervise",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.up(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVar(&o.untilIdle, "until-idle", false, "end when no run is open")
+	cmd.Flags().BoolVar(&o.supervise, "supervise", false, "do the work in another process, and start that anew when it dies")
 	return cmd
 }
 
 func (a *app) up(ctx context.Context, o upOptions) error {
-	if a.address != "" {
-		return usage(errors.New("up is for Temporal in this process"), "with a cluster, run lightfast-worker")
+	switch {
+	case o.supervise && o.untilIdle:
+		return usage(errors.New("--supervise does not end when nothing is to do"), "leave out --until-idle")
+	case o.supervise:
+		return a.supervise(ctx)
+	case a.address != "":
+		return usage(errors.New("up is for Temporal in this process"), "with a cluster, run lightfast-worker, or add --supervise")
 	}
+	ctx = supervise.Supervised(ctx)
 	d, err := a.openState()
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"lightfast/internal/dial"
 	"lightfast/internal/exit"
 	"lightfast/internal/state"
+	"lightfast/internal/supervise"
 	"lightfast/internal/wire"
 )
 
@@ -31,7 +32,7 @@ func main() {
 	syscall.Umask(0o077) // what we keep is for its owner alone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stderr)
+	err := run(supervise.Supervised(ctx), os.Args[1:], os.Stderr)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "lightfast-worker: "+err.Error())
 	}

@@ -31,6 +31,7 @@ type Window struct {
 	held    [kinds]int
 	waiting [kinds][]chan struct{}
 	climb   climb
+	most    int     // what others let it have; 0: all that it wants
 	rate    float64 // bytes a second of the last epoch
 }
 
@@ -77,6 +78,27 @@ func (w *Window) Rate() int64 {
 func (w *Window) Size() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.size()
+}
+
+// Cap keeps the Window at n requests at most; 0 lifts that. Those beyond it
+// that are on their way come to their end.
+func (w *Window) Cap(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n == w.most {
+		return
+	}
+	w.most = n
+	w.climb.begin(time.Now()) // an epoch of two sizes tells of neither
+	w.admit()
+}
+
+// size is what there may be; the caller holds the lock.
+func (w *Window) size() int {
+	if w.most > 0 {
+		return min(w.most, w.climb.size())
+	}
 	return w.climb.size()
 }
 
@@ -90,7 +112,7 @@ func (w *Window) leave(k Kind, bytes int64) {
 	defer w.mu.Unlock()
 	full, held := !w.fits(k), w.held[Small]+w.held[Part]
 	w.held[k]--
-	if bytes == 0 {
+	if bytes == 0 || w.size() < w.climb.size() { // held back by others, it learns nothing
 		w.admit()
 		return
 	}
@@ -100,18 +122,18 @@ func (w *Window) leave(k Kind, bytes int64) {
 	w.admit()
 }
 
-// most is how many places a kind can have, also while the other has nothing
+// share is how many places a kind can have, also while the other has nothing
 // to do. Parts are large and dear to lose: few of them fill a line.
-func (w *Window) most(k Kind) int {
-	size := w.climb.size()
+func (w *Window) share(k Kind) int {
+	size := w.size()
 	if k == Part {
 		return 2 + size/4
 	}
-	return size - max(size/8, 1)
+	return max(size-max(size/8, 1), 1)
 }
 
 func (w *Window) fits(k Kind) bool {
-	return w.held[Small]+w.held[Part] < w.climb.size() && w.held[k] < w.most(k)
+	return w.held[Small]+w.held[Part] < w.size() && w.held[k] < w.share(k)
 }
 
 // admit lets in whoever fits, small ones first.

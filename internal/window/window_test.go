@@ -18,11 +18,17 @@ type line struct {
 	bytes    float64
 	requests float64
 
+	seen func(n int) // of one request more, or one less
+
 	mu   sync.Mutex
 	free time.Time // when what is on the line now has passed
 }
 
 func (l *line) send(size int64) {
+	if l.seen != nil {
+		l.seen(1)
+		defer l.seen(-1)
+	}
 	cost := time.Duration(float64(time.Second) * (float64(size)/l.bytes + 1/l.requests))
 	l.mu.Lock()
 	if now := time.Now(); l.free.Before(now) {
@@ -101,6 +107,46 @@ func TestSizeFollowsALineThatChanges(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := w.Size(); n > 8 {
 			t.Errorf("on a slow line: size %d, want 8 or less", n)
+		}
+	})
+}
+
+func TestCapHoldsAndTeachesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, l := window.New(), &line{delay: 50 * time.Millisecond, bytes: 500 * mib, requests: 800}
+		var mu sync.Mutex // guards in and peak
+		in, peak := 0, 0
+		l.seen = func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			in += n
+			peak = max(peak, in)
+		}
+		// during tells how many there were at once while d passed.
+		during := func(d time.Duration) int {
+			time.Sleep(time.Second) // those on their way have ended
+			mu.Lock()
+			peak = in
+			mu.Unlock()
+			time.Sleep(d)
+			mu.Lock()
+			defer mu.Unlock()
+			return peak
+		}
+		defer load(t, w, l, window.Small, 64, 100<<10)()
+		time.Sleep(time.Minute)
+		was := w.Size()
+		w.Cap(4)
+		if n := during(10 * time.Minute); w.Size() != 4 || n > 4 || n == 0 {
+			t.Errorf("%d requests at once, size %d, want at most 4", n, w.Size())
+		}
+		w.Cap(0)
+		if n := w.Size(); n != was {
+			t.Errorf("size %d when the cap is lifted, want %d as before", n, was)
+		}
+		w.Cap(1)
+		if n := during(time.Minute); n != 1 {
+			t.Errorf("%d requests at once, want 1", n)
 		}
 	})
 }

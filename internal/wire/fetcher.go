@@ -39,7 +39,7 @@ func newFetching(d *state.Dir, o Options) (activities.Fetching, error) {
 			if KindOf(spec) == "folder" || spec.Handling == activities.LibraryOnly {
 				return nil, nil // a folder and a bundle as a tree are what is on the disk
 			}
-			helper, err := findHelper()
+			helper, err := FindHelper()
 			if helper == "" || err != nil {
 				return nil, err
 			}
@@ -48,10 +48,10 @@ func newFetching(d *state.Dir, o Options) (activities.Fetching, error) {
 	}, nil
 }
 
-// findHelper returns the path of the program that talks to Photos: what
+// FindHelper returns the path of the program that talks to Photos: what
 // LIGHTFAST_PHOTOKIT_HELPER says, else the one beside our own. It is "" where
 // there is none, as on any other system than a Mac.
-func findHelper() (string, error) {
+func FindHelper() (string, error) {
 	if path := os.Getenv("LIGHTFAST_PHOTOKIT_HELPER"); path != "" {
 		_, err := os.Stat(path)
 		return path, err

@@ -2,12 +2,14 @@ package wire_test
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // TestImports holds the lines of design: what a package must not know, each
-// with the reason. Prefixes count; `go list` answers for this platform.
+// with the reason. Prefixes count; `go list` answers for this platform, and for
+// a Mac where it is about what only a Mac has.
 func TestImports(t *testing.T) {
 	const (
 		store   = "github.com/minio/minio-go"
@@ -27,6 +29,8 @@ func TestImports(t *testing.T) {
 		{"lightfast/workflows", server, "only starter embeds the server"},
 		{"lightfast/activities", "lightfast/objectstore/", drivers},
 		{"lightfast/activities", "lightfast/photos/", drivers},
+		{"lightfast/activities", mac, "what the machine is belongs to wire"},
+		{"lightfast/photos/photokit/photokit-helper", mac, "the helper is built without cgo"},
 		{"lightfast/activities", cli, "flags end in starter"},
 		{"lightfast/activities", server, "only starter embeds the server"},
 		{"lightfast/internal/wire", "lightfast/engine", "a worker for a cluster carries no server"},
@@ -56,7 +60,11 @@ func TestImports(t *testing.T) {
 		{"lightfast/engine", "lightfast/activities", "the engine does not know what runs in it"},
 		{"lightfast/engine", "lightfast/workflows", "the engine does not know what runs in it"},
 	} {
-		for _, dep := range deps(t, rule.pkg) {
+		var env []string
+		if rule.forbidden == mac {
+			env = []string{"GOOS=darwin", "CGO_ENABLED=1"}
+		}
+		for _, dep := range deps(t, rule.pkg, env...) {
 			if dep != rule.pkg && strings.HasPrefix(dep, rule.forbidden) {
 				t.Errorf("%s depends on %s: %s", rule.pkg, dep, rule.why)
 				break
@@ -67,15 +75,28 @@ func TestImports(t *testing.T) {
 
 var depsOf = map[string][]string{}
 
-func deps(t *testing.T, pkg string) []string {
+func deps(t *testing.T, pkg string, env ...string) []string {
 	t.Helper()
-	if d, ok := depsOf[pkg]; ok {
+	key := strings.Join(append(env, pkg), " ")
+	if d, ok := depsOf[key]; ok {
 		return d
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg)
+	cmd.Env = append(cmd.Environ(), env...)
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("go list -deps %s: %v", pkg, err)
 	}
-	depsOf[pkg] = strings.Fields(string(out))
-	return depsOf[pkg]
+	depsOf[key] = strings.Fields(string(out))
+	return depsOf[key]
+}
+
+// The rules about a Mac are not about an empty list.
+func TestWireKnowsTheMac(t *testing.T) {
+	if !slices.Contains(deps(t, "lightfast/internal/wire", "GOOS=darwin", "CGO_ENABLED=1"), "github.com/progrium/darwinkit/macos/foundation") {
+		t.Error("on a Mac wire does not depend on darwinkit")
+	}
+	if slices.ContainsFunc(deps(t, "lightfast/internal/wire", "GOOS=linux"), func(d string) bool { return strings.HasPrefix(d, "github.com/progrium") }) {
+		t.Error("elsewhere wire depends on darwinkit")
+	}
 }

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"lightfast/activities"
 	"lightfast/catalog"
 	"lightfast/internal/budget"
 	"lightfast/internal/exit"
+	"lightfast/internal/manners"
 	"lightfast/internal/ratelimit"
 	"lightfast/internal/spool"
 	"lightfast/internal/state"
@@ -97,11 +99,13 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 		Host:     manifest.Host{ID: d.Host.ID, Name: d.Host.Name},
 		Fetching: fetching,
 		Progress: activities.NewProgress(time.Now),
+		Manners:  manners.System{},
 		PartSize: o.PartSize,
 		Log:      o.Log,
 		Now:      time.Now,
 	}
 	small := worker.New(c, queue, worker.Options{
+		Interceptors:                            []interceptor.WorkerInterceptor{&teller{notify: w.Activities.Manners.Notify}},
 		Identity:                                d.Host.ID,
 		MaxConcurrentActivityExecutionSize:      8, // Pulse and the steps around lanes
 		MaxConcurrentLocalActivityExecutionSize: window.Most,

@@ -113,7 +113,12 @@ func (e *nsError) is(domain string, code int64) bool {
 	return slices.ContainsFunc(e.chain, func(x protocol.NSError) bool { return x.Domain == domain && x.Code == code })
 }
 
-func statusError(s Status) error {
+// Err says why nothing can be read at this status. It is nil where everything
+// can.
+func (s Status) Err() error {
+	if s == Authorized {
+		return nil
+	}
 	err := &photos.FetchError{Class: photos.FetchStop, Text: "access to photos is " + s.String(), Fix: fixPermission}
 	switch s {
 	case NotDetermined:

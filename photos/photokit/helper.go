@@ -173,7 +173,7 @@ func (h *helper) permitted() error {
 		return nil
 	}
 	h.requests = 0 // the next call asks anew
-	return statusError(h.info.Status)
+	return h.info.Status.Err()
 }
 
 // ask makes a request whose answer is one message.
