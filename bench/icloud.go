@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +41,10 @@ type cloudForm struct {
 // and are pushed, and films that are written to it. No film has room on a disk
 // or is whole anywhere.
 func iCloud(ctx context.Context, b *bench) error {
+	if runtime.GOOS != "linux" {
+		fmt.Println("  left out: the mock of the Photos framework is for GNUstep on Linux")
+		return nil
+	}
 	fmt.Printf("  %d readers, store %d MB/s, worker and helpers in %d MiB, state and spool on %d MiB, for %s at most; MiB but where told\n",
 		cloudReaders, cloudRate/1_000_000, cloudGroup/mib, cloudDisk/mib, b.hold)
 	for _, f := range []cloudForm{
@@ -99,8 +104,11 @@ func (b *bench) bringFilms(ctx context.Context, f cloudForm) (err error) {
 		var e ended
 		e, err = b.lightfast(hold, r.command(filepath.Join(b.work, f.name+"-command"), "--address", up.Address, "--on", host)...)
 		how := fmt.Sprintf("all stored in %.0f s", e.wall.Seconds())
-		if hold.Err() != nil && ctx.Err() == nil {
+		switch {
+		case hold.Err() != nil && ctx.Err() == nil:
 			how, err = fmt.Sprintf("stopped after %s", b.hold), nil
+		case err != nil:
+			how = "failed"
 		}
 		cancel()
 		watch.end(fmt.Sprintf("  %s, %d films of %d MB: %s;", f.name, f.films, f.size/1_000_000, how))

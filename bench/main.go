@@ -56,7 +56,7 @@ func main() {
 	flag.IntVar(&b.scale, "scale", 1, "`NUMBER` by which the files of a set, or the sizes of memory, are divided, to try something")
 	flag.DurationVar(&b.hold, "hold", 30*time.Second, "`TIME` for which the store of memory takes 1 MB/s, before it takes all that comes; and that icloud goes on")
 	flag.IntVar(&b.films, "films", 8, "`NUMBER` of films of icloud")
-	flag.Int64Var(&b.filmSize, "film-size", 20_000_000_000, "`BYTES` of each, and a hundred times those of films that fit the spool")
+	flag.Int64Var(&b.filmSize, "film-size", 20_000_000_000, "`BYTES` of each that is pushed; those that fit the spool have a hundredth")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
