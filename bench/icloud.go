@@ -26,8 +26,8 @@ const (
 	cloudRate    = 20_000_000 // bytes a second that the store takes
 )
 
-// duplicati is what issue 12 has to be beside.
-const duplicati = "Duplicati took 41,699 MB"
+// duplicati is what was reported of it on another machine, to be read beside ours.
+const duplicati = "reported for Duplicati: 41,699 MB"
 
 // cloudForm is a library of films that only iCloud has.
 type cloudForm struct {
