@@ -27,6 +27,7 @@ var scenarios = []scenario{
 	{"temporal", "CPU of Temporal, server and worker together, for each small asset", temporalCost},
 	{"peers", "lightfast beside mc, rclone and restic against one MinIO: sets A, B, C, and N where nothing changes (-sets, -scale)", peers},
 	{"memory", "peak resident memory beside its limit, of a store of 1 MB/s at first, of large and of many assets (-scale, -hold)", memory},
+	{"icloud", "memory of four readers of films that only iCloud has, larger than the spool and not (-films, -film-size, -hold)", iCloud},
 	{"library", "scan, first and no-change backup of a built library (-assets)", libraryScale},
 }
 
@@ -39,7 +40,11 @@ type bench struct {
 	sets   string
 	scale  int
 	hold   time.Duration
-	env    []string // of lightfast, beside our own
+
+	films    int
+	filmSize int64
+
+	env []string // of lightfast, beside our own
 }
 
 func main() {
@@ -49,7 +54,9 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 3, "`NUMBER` of runs of which the median is taken")
 	flag.StringVar(&b.sets, "sets", "ABCN", "`LETTERS` of the sets that peers are measured with")
 	flag.IntVar(&b.scale, "scale", 1, "`NUMBER` by which the files of a set, or the sizes of memory, are divided, to try something")
-	flag.DurationVar(&b.hold, "hold", 30*time.Second, "`TIME` for which the store of memory takes 1 MB/s, before it takes all that comes")
+	flag.DurationVar(&b.hold, "hold", 30*time.Second, "`TIME` for which the store of memory takes 1 MB/s, before it takes all that comes; and that icloud goes on")
+	flag.IntVar(&b.films, "films", 8, "`NUMBER` of films of icloud")
+	flag.Int64Var(&b.filmSize, "film-size", 20_000_000_000, "`BYTES` of each that is pushed; those that fit the spool have a hundredth")
 	put := flag.String("put", "", "`BUCKET` for the files of the folder named, and nothing else: what peers is held against")
 	flag.Usage = usage
 	flag.Parse()

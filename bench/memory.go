@@ -152,18 +152,12 @@ func (b *bench) worker(ctx context.Context, r *sinkRun) error {
 		return err
 	}
 	defer stop()
-	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(b.bin), "lightfast-worker"), "--address", up.Address, "--state", r.state, "--memory", fmt.Sprint(budgetBytes))
-	if cmd.Err != nil {
-		return cmd.Err
-	}
-	cmd.Env = append(os.Environ(), b.env...)
 	group, why := cgroup.New(groupBytes)
 	if why != nil {
 		r.said = "in no group: " + why.Error()
-	} else if err := group.Put(cmd); err != nil {
-		return err
 	}
-	if err := cmd.Start(); err != nil {
+	cmd, err := b.startWorker(ctx, group, "--address", up.Address, "--state", r.state, "--memory", fmt.Sprint(budgetBytes))
+	if err != nil {
 		return err
 	}
 	peak := watchPeak(cmd.Process.Pid)
@@ -182,6 +176,21 @@ func (b *bench) worker(ctx context.Context, r *sinkRun) error {
 	most, e2 := group.Peak()
 	r.said = fmt.Sprintf("in a group of %d MiB: killed %d, group's peak with page cache %d", groupBytes/mib, killed, most/mib)
 	return errors.Join(err, ended, e1, e2, group.Close())
+}
+
+// startWorker starts one in group, which may be nil.
+func (b *bench) startWorker(ctx context.Context, group *cgroup.Memory, args ...string) (*exec.Cmd, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(b.bin), "lightfast-worker"), args...)
+	if cmd.Err != nil {
+		return nil, cmd.Err
+	}
+	cmd.Env = append(os.Environ(), b.env...)
+	if group != nil {
+		if err := group.Put(cmd); err != nil {
+			return nil, err
+		}
+	}
+	return cmd, cmd.Start()
 }
 
 // hostOf waits for a worker's first sign of life.

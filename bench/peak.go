@@ -1,10 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
-	"os"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -21,7 +17,7 @@ func watchPeak(pid int) (stop func() int64) {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			peak = max(peak, peakOf(pid))
+			peak = max(peak, statusOf(pid, "VmHWM"))
 			select {
 			case <-tick.C:
 			case <-ended:
@@ -34,19 +30,4 @@ func watchPeak(pid int) (stop func() int64) {
 		wg.Wait()
 		return peak
 	})
-}
-
-// peakOf is 0 for a process that is gone.
-func peakOf(pid int) int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := bytes.Cut(status, []byte("\nVmHWM:"))
-	if f := bytes.Fields(rest); len(f) > 0 {
-		if kib, err := strconv.ParseInt(string(f[0]), 10, 64); err == nil {
-			return kib << 10
-		}
-	}
-	return 0
 }

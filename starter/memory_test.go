@@ -12,6 +12,9 @@ import (
 
 	"lightfast/internal/cgroup"
 	"lightfast/objectstore/storetest"
+	"lightfast/photos"
+	"lightfast/photos/photokit/photokittest"
+	"lightfast/photos/photostest"
 )
 
 const mib = 1 << 20
@@ -124,6 +127,53 @@ func TestWorkerLivesInASmallMemoryGroup(t *testing.T) {
 		t.Errorf("the result says %d, the system %d", peak, own)
 	}
 	c.end(w)
+	if killed, err := group.Killed(); err != nil || killed != 0 {
+		t.Errorf("%d processes were killed for want of memory, %v", killed, err)
+	}
+	if err := group.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Four films come at once, each larger than the spool and all together than the
+// group, in which the helpers are, too.
+func TestFilmsFromICloudDoNotFitTheMemoryGroupTheyPassThrough(t *testing.T) {
+	t.Parallel()
+	const films, size, budget, beside, room = 4, 96 * mib, 64 * mib, 100 * mib, 192 * mib
+	group, err := cgroup.New(room)
+	if err != nil {
+		t.Skip(err)
+	}
+	p, c := newPlace(t), newCluster(t)
+	var spec photostest.LibrarySpec
+	for i := range films {
+		id, r, _ := photokittest.Film(i, size)
+		spec.Assets = append(spec.Assets, photostest.AssetSpec{ID: id, Name: r.Name, Video: true, Size: size, Absent: map[photos.Role]photos.Reason{r.Role: r.Reason}})
+	}
+	p.source = filepath.Join(filepath.Dir(p.source), "Films.photoslibrary")
+	if err := photostest.BuildLibrary(p.source, spec); err != nil {
+		t.Fatal(err)
+	}
+	p.toSink()
+	helper, mock := photokittest.Helper(t, fmt.Sprintf("MOCK_ASSETS=%d", 50*films), fmt.Sprintf("MOCK_FILM_MB=%d", size/mib), "MOCK_STATE="+t.TempDir())
+	p.env = append(append(p.env, mock...), "LIGHTFAST_PHOTOKIT_HELPER="+helper, "LIGHTFAST_ICLOUD_READERS=4", "LIGHTFAST_SPOOL=64MiB",
+		"LIGHTFAST_KEEP_FREE=1MiB", "LIGHTFAST_MEMORY="+fmt.Sprint(budget))
+	c.group, c.env = group, p.env
+	w := c.work()
+	ev, code := p.run("backup", "--address", c.address, "--on", c.host, "--source", p.source, "--to", p.dest)
+	if code != 0 {
+		t.Fatalf("backup ended with %d: %v", code, ev["error"])
+	}
+	if n := number(t, ev.result(t), "bytes", "sent"); n < films*size {
+		t.Errorf("%d bytes sent, want the %d of %d films", n, films*size, films)
+	}
+	peak := vmHWM(t, w.Process.Pid)
+	t.Logf("peak resident: %d MiB", peak/mib)
+	if peak > budget+beside {
+		t.Errorf("peak %d MiB, want at most %d", peak/mib, (budget+beside)/mib)
+	}
+	c.end(w)
+	p.helpersEnd()
 	if killed, err := group.Killed(); err != nil || killed != 0 {
 		t.Errorf("%d processes were killed for want of memory, %v", killed, err)
 	}

@@ -17,14 +17,14 @@ import (
 // Memory is a group whose processes together get so much memory, the page
 // cache that they fill included, and are killed for more.
 type Memory struct {
-	dir            string
-	peak, killedIn string // files
+	dir                         string
+	usage, anon, peak, killedIn string // files, and of anon the line in memory.stat
 }
 
 // kinds of memory groups: where they are, and the files of one.
-var kinds = []struct{ root, limit, swap, peak, killedIn string }{
-	{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"},
-	{"/sys/fs/cgroup", "memory.max", "memory.swap.max", "memory.peak", "memory.events"},
+var kinds = []struct{ root, limit, swap, usage, anon, peak, killedIn string }{
+	{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes", "rss", "memory.max_usage_in_bytes", "memory.oom_control"},
+	{"/sys/fs/cgroup", "memory.max", "memory.swap.max", "memory.current", "anon", "memory.peak", "memory.events"},
 }
 
 // New makes a group of limit bytes.
@@ -36,7 +36,7 @@ func New(limit int64) (*Memory, error) {
 			why = append(why, err)
 			continue
 		}
-		m := &Memory{dir: dir, peak: k.peak, killedIn: k.killedIn}
+		m := &Memory{dir: dir, usage: k.usage, anon: k.anon, peak: k.peak, killedIn: k.killedIn}
 		if err := os.WriteFile(filepath.Join(dir, k.limit), []byte(strconv.FormatInt(limit, 10)), 0); err != nil {
 			why = append(why, err, m.Close())
 			continue
@@ -66,27 +66,42 @@ func (m *Memory) Put(cmd *exec.Cmd) error {
 	return nil
 }
 
+// Usage is what the group uses now, page cache included, and what of that is
+// anonymous: memory that only swap could take back.
+func (m *Memory) Usage() (all, anon int64, err error) {
+	if all, err = m.number(m.usage); err != nil {
+		return 0, 0, err
+	}
+	anon, err = m.line("memory.stat", m.anon)
+	return all, anon, err
+}
+
 // Peak is the most that the group has used, page cache included.
-func (m *Memory) Peak() (int64, error) {
-	b, err := os.ReadFile(filepath.Join(m.dir, m.peak))
+func (m *Memory) Peak() (int64, error) { return m.number(m.peak) }
+
+// Killed is how many processes of the group died for its limit.
+func (m *Memory) Killed() (int64, error) { return m.line(m.killedIn, "oom_kill") }
+
+func (m *Memory) number(file string) (int64, error) {
+	b, err := os.ReadFile(filepath.Join(m.dir, file))
 	if err != nil {
 		return 0, err
 	}
 	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 }
 
-// Killed is how many processes of the group died for its limit.
-func (m *Memory) Killed() (int64, error) {
-	b, err := os.ReadFile(filepath.Join(m.dir, m.killedIn))
+// line is the number behind a name in a file of such lines.
+func (m *Memory) line(file, name string) (int64, error) {
+	b, err := os.ReadFile(filepath.Join(m.dir, file))
 	if err != nil {
 		return 0, err
 	}
 	for line := range bytes.Lines(b) {
-		if f := strings.Fields(string(line)); len(f) == 2 && f[0] == "oom_kill" {
+		if f := strings.Fields(string(line)); len(f) == 2 && f[0] == name {
 			return strconv.ParseInt(f[1], 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("%s does not tell of kills", m.killedIn)
+	return 0, fmt.Errorf("%s has no line %s", file, name)
 }
 
 // Close removes the group, whose processes have ended.

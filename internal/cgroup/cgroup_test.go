@@ -25,6 +25,9 @@ func TestWhoTakesMoreIsKilled(t *testing.T) {
 			t.Errorf("to keep %s bytes killed %d processes, %v; want %d (%v, %s)", tt.bytes, killed, e, tt.killed, err, out)
 		}
 	}
+	if all, anon, err := m.Usage(); err != nil || anon > all || all > 16<<20 {
+		t.Errorf("Usage() = %d, %d, %v, want at most the limit, and no more anonymous than all", all, anon, err)
+	}
 	if peak, err := m.Peak(); err != nil || peak == 0 || peak > 16<<20 {
 		t.Errorf("Peak() = %d, %v, want at most the limit", peak, err)
 	}

@@ -110,8 +110,23 @@ type Lease struct {
 
 // record is what a lease file holds.
 type record struct {
-	Held    int64 `json:"held"`    // of the budget
-	Pending int64 `json:"pending"` // not on the disk yet
+	Held int64 `json:"held"` // of the budget
+	File int64 `json:"file"` // not on the spool's disk yet
+	Copy int64 `json:"copy"` // not on the library's disk yet
+	Disk int64 `json:"disk"` // the size of that, by which it is known
+}
+
+// pendingOn is what is still to be written to d. Disks of one size are taken
+// for one: the volumes of an APFS container report its size and share its
+// room, and at worst somebody waits for room that is not needed.
+func (r record) pendingOn(d, spool Disk) (n int64) {
+	if d.Size == spool.Size {
+		n += r.File
+	}
+	if d.Size == r.Disk {
+		n += r.Copy
+	}
+	return n
 }
 
 // Acquire waits until there is room for n. It fails with the error of ctx, or
@@ -183,27 +198,35 @@ func (w *waiter) end() {
 // try returns no lease where there is no room now.
 func (s *Spool) try(n Need) (l *Lease, want Want, err error) {
 	err = s.locked(func() error {
-		held, err := s.leases()
+		leases, err := s.leases()
 		if err != nil {
 			return err
 		}
-		r := record{Pending: n.File + n.Copy}
+		own, err := s.o.Disk(s.dir)
+		if err != nil {
+			return err
+		}
+		library := own
+		if n.Library != "" {
+			if library, err = s.o.Disk(n.Library); err != nil {
+				return err
+			}
+		}
+		r := record{File: n.File, Copy: n.Copy, Disk: library.Size}
 		if n.File > 0 {
 			r.Held = n.File + n.Copy
 		}
-		if held.Held+r.Held > s.o.Budget {
+		if held(leases)+r.Held > s.o.Budget {
 			want = Room
 			return nil
 		}
-		for _, path := range []string{s.dir, n.Library} {
-			if path == "" {
-				continue
+		for _, d := range []Disk{own, library} {
+			more := r.pendingOn(d, own)
+			free := d.Free - more
+			for _, other := range leases {
+				free -= other.pendingOn(d, own)
 			}
-			d, err := s.o.Disk(path)
-			if err != nil {
-				return err
-			}
-			if d.Free-held.Pending-r.Pending < s.floor(d) {
+			if more > 0 && free < s.floor(d) {
 				want = Free
 				return nil
 			}
@@ -215,6 +238,13 @@ func (s *Spool) try(n Need) (l *Lease, want Want, err error) {
 		return nil, 0, fmt.Errorf("spool %s: %w", s.dir, err)
 	}
 	return l, want, nil
+}
+
+func held(leases []record) (bytes int64) {
+	for _, r := range leases {
+		bytes += r.Held
+	}
+	return bytes
 }
 
 func (s *Spool) floor(d Disk) int64 {
@@ -249,12 +279,12 @@ func (l *Lease) write(r record) error {
 	return os.WriteFile(l.name+leaseSuffix, b, 0o600)
 }
 
-// leases sums what living processes hold, and removes what dead ones left. It
+// leases returns what living processes hold, and removes what dead ones left. It
 // is called under the spool's lock.
-func (s *Spool) leases() (sum record, err error) {
+func (s *Spool) leases() (all []record, err error) {
 	names, err := os.ReadDir(s.dir)
 	if err != nil {
-		return sum, err
+		return nil, err
 	}
 	living := map[string]bool{}
 	for _, e := range names {
@@ -265,10 +295,10 @@ func (s *Spool) leases() (sum record, err error) {
 		path := filepath.Join(s.dir, name)
 		lock := flock.New(path+leaseSuffix, flock.SetPermissions(0o600))
 		if ok, err := lock.TryLock(); err != nil {
-			return sum, err
+			return nil, err
 		} else if ok {
 			if err := errors.Join(removeLease(path), lock.Unlock()); err != nil {
-				return sum, err
+				return nil, err
 			}
 			continue
 		}
@@ -278,23 +308,22 @@ func (s *Spool) leases() (sum record, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // given back this moment
 		} else if err != nil {
-			return sum, err
+			return nil, err
 		}
 		if err := json.Unmarshal(b, &r); err != nil {
-			return sum, fmt.Errorf("lease %s: %w", name, err)
+			return nil, fmt.Errorf("lease %s: %w", name, err)
 		}
-		sum.Held += r.Held
-		sum.Pending += r.Pending
+		all = append(all, r)
 	}
 	// A file without its lease: of a kill between the two removals.
 	for _, e := range names {
 		if name, ok := strings.CutSuffix(e.Name(), fileSuffix); ok && !living[name] {
 			if err := remove(filepath.Join(s.dir, e.Name())); err != nil {
-				return sum, err
+				return nil, err
 			}
 		}
 	}
-	return sum, nil
+	return all, nil
 }
 
 // removeLease removes the file first: as long as it is there, so is its lease.
@@ -342,7 +371,7 @@ func (l *Lease) Filled() error {
 		if err := json.Unmarshal(b, &r); err != nil {
 			return err
 		}
-		r.Pending = 0
+		r.File, r.Copy = 0, 0
 		return l.write(r)
 	})
 }
@@ -363,8 +392,8 @@ func (l *Lease) Release() {
 // Held returns the bytes of the budget that all processes hold now.
 func (s *Spool) Held() (bytes int64, err error) {
 	err = s.locked(func() error {
-		sum, err := s.leases()
-		bytes = sum.Held
+		leases, err := s.leases()
+		bytes = held(leases)
 		return err
 	})
 	return bytes, err

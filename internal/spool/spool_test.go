@@ -153,6 +153,27 @@ func TestFreeSpaceIsNeverTakenBelowTheFloor(t *testing.T) {
 	a.Release()
 }
 
+// The spool may lie on a disk that is smaller than one film.
+func TestACopyTakesRoomOfTheLibrarysDiskAlone(t *testing.T) {
+	disks := map[string]spool.Disk{"library": {Free: 1000, Size: 2000}, "same container": {Free: 100, Size: 200}}
+	dir := t.TempDir()
+	s := open(t, dir, spool.Options{Budget: 1 << 30, Floor: 10, Disk: func(path string) (spool.Disk, error) {
+		if path == dir {
+			return spool.Disk{Free: 100, Size: 200}, nil
+		}
+		return disks[path], nil
+	}})
+	push := acquire(t, s, spool.Need{Copy: 800, Library: "library"})
+	file := acquire(t, s, spool.Need{File: 80, Copy: 80, Library: "library"})
+	full := waits(t, s, spool.Need{Copy: 111, Library: "library"})
+	push.Release()
+	(<-full).Release()
+	waits(t, s, spool.Need{File: 11, Copy: 11, Library: "library"})
+	file.Release()
+	acquire(t, s, spool.Need{File: 45, Copy: 45, Library: "same container"}).Release()
+	waits(t, s, spool.Need{File: 46, Copy: 45, Library: "same container"})
+}
+
 func TestWhatIsPushedNeedsNoBudget(t *testing.T) {
 	s := open(t, t.TempDir(), spool.Options{Budget: 10, Floor: 1})
 	acquire(t, s, spool.Need{Copy: 1 << 20}).Release()

@@ -97,7 +97,7 @@ type pushed struct {
 	want wanted
 
 	again int64     // bytes of this attempt that the writer has already
-	same  hash.Hash // of those
+	same  hash.Hash // of those, until they are all that the writer has
 	err   error     // of this attempt
 }
 
@@ -123,7 +123,6 @@ func (p *pushed) take(b []byte) error {
 	n, err := p.w.Write(b)
 	p.sum.Write(b[:n])
 	p.n, p.again = p.n+int64(n), p.again+int64(n)
-	p.same.Write(b[:n])
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}

@@ -45,7 +45,7 @@ func (s *slow) Write(b []byte) (int, error) {
 func TestPushedFilmTakesNoMemory(t *testing.T) {
 	t.Parallel()
 	const size = 128 << 20
-	id, r, content := photokittest.Film(size)
+	id, r, content := photokittest.Film(0, size)
 	c := open(t, patient, "MOCK_ASSETS=50", "MOCK_FILM_MB=128")
 	got, want := slow{Hash: sha256.New()}, sha256.New()
 	if err := c.Push(t.Context(), id, r, &got); err != nil {
@@ -66,7 +66,7 @@ func TestPushedFilmTakesNoMemory(t *testing.T) {
 // size of the film.
 func TestFloodIsKilledAtTheLimit(t *testing.T) {
 	t.Parallel()
-	id, r, _ := photokittest.Film(400 << 20)
+	id, r, _ := photokittest.Film(0, 400<<20)
 	c := open(t, with(patient, func(o *photokit.Options) { o.MaxFootprint = 48 << 20 }), "MOCK_ASSETS=50", "MOCK_FILM_MB=400", "MOCK_FAULTS=flood=always", "MOCK_SLOW_MS=5")
 	err := c.Push(t.Context(), id, r, io.Discard)
 	if e, ok := errors.AsType[*photos.FetchError](err); !ok || e.Class != photos.FetchSkip || e.Unfit {
@@ -93,7 +93,7 @@ func TestManyRequestsDoNotMakeAHelperGrow(t *testing.T) {
 
 func TestRequestThatNeverEndsIsKilledThoughItMoves(t *testing.T) {
 	t.Parallel()
-	id, r, _ := photokittest.Film(1 << 20)
+	id, r, _ := photokittest.Film(0, 1<<20)
 	c := open(t, with(patient, func(o *photokit.Options) { o.Attempts, o.Slowest, o.Least = 1, 2<<20, time.Millisecond }), "MOCK_ASSETS=50", "MOCK_FILM_MB=1", "MOCK_SLOW_MS=600")
 	err := c.Push(t.Context(), id, r, io.Discard)
 	if e, ok := errors.AsType[*photos.FetchError](err); !ok || e.Class != photos.FetchAgain || c.Stats().Silent != 1 {

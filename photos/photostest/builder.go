@@ -46,8 +46,9 @@ type LibrarySpec struct {
 // AssetSpec describes one asset, or Count of them that are alike but for
 // their bytes. Its zero value is a small photo.
 type AssetSpec struct {
-	Count       int    // 0 is 1
-	Name        string // original file name; "" is IMG_ and a number
+	Count       int            // 0 is 1
+	ID          photos.AssetID // "" is one that the seed gives
+	Name        string         // original file name; "" is IMG_ and a number
 	Title       string
 	Description string
 	Video       bool
@@ -273,7 +274,7 @@ func (b *builder) add(spec AssetSpec) (photos.AssetID, error) {
 		return b.addLegacy(spec)
 	}
 	b.last++
-	a := asset{AssetSpec: spec, pk: b.last, uuid: b.uuid("asset", fmt.Sprint(b.last))}
+	a := asset{AssetSpec: spec, pk: b.last, uuid: cmp.Or(string(spec.ID), b.uuid("asset", fmt.Sprint(b.last)))}
 	a.ext = ".jpeg"
 	if a.Video {
 		a.ext = ".mov"

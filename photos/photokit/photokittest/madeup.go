@@ -8,13 +8,15 @@ import (
 	"lightfast/photos"
 )
 
-// Film is the one film among fifty assets that the mock makes up
-// (MOCK_ASSETS=50, MOCK_FILM_MB=size>>20, no MOCK_SEED), and what it holds.
-func Film(size int64) (photos.AssetID, photos.Resource, io.Reader) {
-	const k, kind = 49, 2 // PHAssetResourceTypeVideo
+// Film is the nth film, from 0, among assets that the mock makes up
+// (MOCK_ASSETS=50*(n+1) or more, MOCK_FILM_MB=size>>20, no MOCK_SEED), and what
+// it holds.
+func Film(n int, size int64) (photos.AssetID, photos.Resource, io.Reader) {
+	const kind = 2 // PHAssetResourceTypeVideo
+	k := 50*n + 49
 	id := photos.AssetID(fmt.Sprintf("%08X-0000-4000-8000-%012X", k, k))
 	r := photos.Resource{Role: photos.RoleOriginal, Name: fmt.Sprintf("IMG_%04d.MOV", k), Size: size, Reason: photos.ICloudOnly}
-	return id, r, io.LimitReader(&words{next: mix(mix(1) + 100*k + kind)}, size)
+	return id, r, io.LimitReader(&words{next: mix(mix(1) + 100*uint64(k) + kind)}, size)
 }
 
 // words is the content that mock/Photos.m makes up.
