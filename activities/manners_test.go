@@ -167,12 +167,12 @@ func TestAMachineUnderPressureIsAskedForLess(t *testing.T) {
 		}
 		return nil
 	}
-	refs, err := call[[]activities.Ref](h, h.NextAssets, activities.NextInput{Epoch: p.Epoch, Lane: activities.Small, N: 12})
-	if err != nil || len(refs) != 12 {
-		t.Fatalf("%d assets are planned, %v", len(refs), err)
+	next, err := call[activities.Next](h, h.NextAssets, activities.NextInput{Epoch: p.Epoch, Lane: activities.Small, N: 12})
+	if err != nil || len(next.Refs) != 12 {
+		t.Fatalf("%d assets are planned, %v", len(next.Refs), err)
 	}
 	var all sync.WaitGroup
-	for _, ref := range refs {
+	for _, ref := range next.Refs {
 		all.Go(func() {
 			if _, err := h.storeAsset(activities.ItemInput{Epoch: p.Epoch, Item: ref.Item, Name: ref.Name, Lane: activities.Small}); err != nil {
 				t.Error(err)

@@ -259,7 +259,7 @@ func TestBundleOfALiveLibraryIsOneState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	names := slices.Sorted(maps.Keys(tree(t, p.source)))
+	names := namesIn(t, p.source)
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -291,7 +291,7 @@ func TestBundleOfALiveLibraryIsOneState(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
-	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(tree(t, p.source)))); diff != "" {
+	if diff := cmp.Diff(names, namesIn(t, p.source)); diff != "" {
 		t.Errorf("names in the library (-before +after):\n%s", diff)
 	}
 }

@@ -14,15 +14,15 @@ func TestWhoTakesMoreIsKilled(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		bytes  string
-		killed int64
-	}{{"1048576", 0}, {"67108864", 1}} {
+		killed bool
+	}{{"1048576", false}, {"67108864", true}} {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", "head -c "+tt.bytes+" /dev/zero | tail >/dev/null") // which keeps its last line
 		if err := m.Put(cmd); err != nil {
 			t.Fatal(err)
 		}
 		out, err := cmd.CombinedOutput()
-		if killed, e := m.Killed(); e != nil || killed != tt.killed {
-			t.Errorf("to keep %s bytes killed %d processes, %v; want %d (%v, %s)", tt.bytes, killed, e, tt.killed, err, out)
+		if killed, e := m.Killed(); e != nil || (killed > 0) != tt.killed {
+			t.Errorf("to keep %s bytes killed %d processes, %v; want that some are: %v (%v, %s)", tt.bytes, killed, e, tt.killed, err, out)
 		}
 	}
 	if all, anon, err := m.Usage(); err != nil || anon > all || all > 16<<20 {
