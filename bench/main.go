@@ -26,6 +26,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"temporal", "CPU of Temporal, server and worker together, for each small asset", temporalCost},
 	{"peers", "lightfast beside mc, rclone and restic against one MinIO: sets A, B, C (-sets, -scale)", peers},
+	{"lines", "lightfast beside rclone at one MinIO that is near, far away, or behind a line of 100 or 10 Mbit/s (-lines, -scale)", lines},
 	{"memory", "peak resident memory beside its limit, of a store of 1 MB/s at first, of large and of many assets (-scale, -hold)", memory},
 	{"library", "scan, first and no-change backup of a built library (-assets)", libraryScale},
 }
@@ -37,6 +38,7 @@ type bench struct {
 	assets int
 	runs   int
 	sets   string
+	lines  string
 	scale  int
 	hold   time.Duration
 	env    []string // of lightfast, beside our own
@@ -48,6 +50,7 @@ func main() {
 	flag.IntVar(&b.assets, "assets", 100_000, "`NUMBER` of assets of the built library")
 	flag.IntVar(&b.runs, "runs", 3, "`NUMBER` of runs of which the median is taken")
 	flag.StringVar(&b.sets, "sets", "ABC", "`LETTERS` of the sets that peers are measured with")
+	flag.StringVar(&b.lines, "lines", "", "`NAMES`, with commas between them, of the lines to measure; all if empty")
 	flag.IntVar(&b.scale, "scale", 1, "`NUMBER` by which the files of a set, or the sizes of memory, are divided, to try something")
 	flag.DurationVar(&b.hold, "hold", 30*time.Second, "`TIME` for which the store of memory takes 1 MB/s, before it takes all that comes")
 	flag.Usage = usage
