@@ -56,7 +56,7 @@ func lines(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  %-5s %-10s %8s %8s %8s %8s %8s %8s %8s %8s  %s\n", "", "", "MB", "wall s", "of line", "sent", "PUTs", "again", "cut", "window", "lightfast's wall to rclone's")
+	fmt.Printf("  %-5s %-10s %8s %8s %8s %8s %8s %8s %8s %8s %8s  %s\n", "", "", "MB", "wall s", "of line", "sent", "PUTs", "again", "cut", "refused", "window", "lightfast's wall to rclone's")
 	for _, p := range places {
 		if b.lines != "" && !slices.Contains(strings.Split(b.lines, ","), p.name) {
 			continue
@@ -113,11 +113,12 @@ func (b *bench) place(ctx context.Context, p place, server storetest.Server, cli
 		}
 		if tool.name == "lightfast" {
 			ours, window = r.wall, windowAtEnd(logFile)
+			complaints(logFile)
 		} else {
 			ratio = fmt.Sprintf("%.2f", ours.Seconds()/r.wall.Seconds())
 		}
-		fmt.Printf("  %-5s %-10s %8.1f %8.1f %8s %8.4f %8d %8d %8d %8s  %s\n", p.name, tool.name, float64(source)/1e6, r.wall.Seconds(), share,
-			float64(r.sent)/float64(source), r.count.Puts, r.count.Puts-needed, r.count.Cut, window, ratio)
+		fmt.Printf("  %-5s %-10s %8.1f %8.1f %8s %8.4f %8d %8d %8d %8d %8s  %s\n", p.name, tool.name, float64(source)/1e6, r.wall.Seconds(), share,
+			float64(r.sent)/float64(source), r.count.Puts, r.count.Puts-needed, r.count.Cut, r.count.Refused, window, ratio)
 		if err := client.RemoveBucketWithOptions(ctx, bucket, minio.RemoveBucketOptions{ForceDelete: true}); err != nil {
 			return err
 		}
@@ -186,4 +187,14 @@ func windowAtEnd(logFile string) string {
 		return string(m[len(m)-1][1])
 	}
 	return "-"
+}
+
+// complaints shows what the log warns of.
+func complaints(logFile string) {
+	b, _ := os.ReadFile(logFile)
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
+			fmt.Fprint(os.Stderr, "    ", line)
+		}
+	}
 }

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"lightfast/internal/ratelimit"
 )
 
 // Shape of a Line, the same in both directions. The zero value is none.
@@ -33,23 +30,29 @@ type Line struct {
 	shape  Shape
 	target string
 	listen net.Listener
-	limit  ratelimit.Line
+	up     way
+	down   way
 	ctx    context.Context // of all connections
 	cancel context.CancelFunc
 	all    sync.WaitGroup
-
-	up, down atomic.Int64
 }
 
 const (
 	pieceMost = 32 << 10
 	pieces    = 256 // of a connection that are on their way
 
-	// A narrow line takes in as much as a few packets of a connection; what is
-	// more waits at the sender. Packets are as long as on Ethernet: those of
-	// this machine alone hold 64 KiB, more than that.
-	lineBuffer  = 32 << 10
+	// A narrow line takes in what a few packets of a connection are, or what
+	// passes in so many milliseconds; what is more waits at the sender.
+	lineBuffer     = 32 << 10
+	lineBufferTime = 20 * time.Millisecond
+
+	// Packets are as long as on Ethernet: those inside of a machine hold 64 KiB,
+	// more than that.
 	lineSegment = 1448
+
+	// A line does not wait for the scheduler of this machine: what did not pass
+	// because we were late passes then, if it came from so long ago.
+	lineLate = time.Second / 2
 )
 
 // NewLine starts a Line to the server at endpoint, a http URL.
@@ -59,15 +62,7 @@ func NewLine(endpoint string, shape Shape) (*Line, error) {
 		return nil, err
 	}
 	l := &Line{shape: shape, target: target}
-	if shape.Rate > 0 {
-		for _, limit := range []**ratelimit.Limiter{&l.limit.Up, &l.limit.Down} {
-			table, err := ratelimit.ParseTable(fmt.Sprintf("%db", shape.Rate))
-			if err != nil {
-				return nil, err
-			}
-			*limit = ratelimit.New(table)
-		}
-	}
+	l.up.rate, l.down.rate = shape.Rate, shape.Rate
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	conf := net.ListenConfig{Control: l.narrow}
 	if l.listen, err = conf.Listen(l.ctx, "tcp", "127.0.0.1:0"); err != nil {
@@ -89,7 +84,7 @@ func (l *Line) Close() error {
 
 // Moved returns the bytes that were sent to the server and by it, heads of
 // requests and answers included.
-func (l *Line) Moved() (up, down int64) { return l.up.Load(), l.down.Load() }
+func (l *Line) Moved() (up, down int64) { return l.up.moved.Load(), l.down.moved.Load() }
 
 // narrow makes the buffers of what is accepted small, which has to be done
 // before it is listened for.
@@ -97,8 +92,9 @@ func (l *Line) narrow(_, _ string, c syscall.RawConn) (err error) {
 	if l.shape.Rate == 0 {
 		return nil
 	}
+	buffer := max(lineBuffer, int(l.shape.Rate*int64(lineBufferTime)/int64(time.Second)))
 	controlErr := c.Control(func(fd uintptr) {
-		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, lineBuffer),
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, buffer),
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, lineSegment))
 	})
 	return errors.Join(controlErr, err)
@@ -128,9 +124,46 @@ func (l *Line) serve(client net.Conn) {
 	defer cut()
 	defer context.AfterFunc(ctx, func() { client.Close(); server.Close() })()
 	var both sync.WaitGroup
-	both.Go(func() { l.pass(ctx, cut, server, client, l.limit.Up, &l.up) })
-	both.Go(func() { l.pass(ctx, cut, client, server, l.limit.Down, &l.down) })
+	both.Go(func() { l.pass(ctx, cut, server, client, &l.up) })
+	both.Go(func() { l.pass(ctx, cut, client, server, &l.down) })
 	both.Wait()
+}
+
+// way is one direction of a Line.
+type way struct {
+	rate  int64
+	moved atomic.Int64
+
+	mu   sync.Mutex // guards free
+	free time.Time  // when all that was let in has passed
+}
+
+// pass returns when n bytes have passed, after those that came before them.
+func (w *way) pass(ctx context.Context, n int) error {
+	w.moved.Add(int64(n))
+	if w.rate == 0 {
+		return ctx.Err()
+	}
+	w.mu.Lock()
+	if least := time.Now().Add(-lineLate); w.free.Before(least) {
+		w.free = least
+	}
+	w.free = w.free.Add(time.Duration(float64(n) / float64(w.rate) * float64(time.Second)))
+	until := w.free
+	w.mu.Unlock()
+	return sleep(ctx, time.Until(until))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // piece is some bytes on their way.
@@ -139,23 +172,26 @@ type piece struct {
 	due   time.Time
 }
 
-// pass brings one direction of a connection from from to to.
-func (l *Line) pass(ctx context.Context, cut func(), to, from net.Conn, limit *ratelimit.Limiter, moved *atomic.Int64) {
-	way := make(chan piece, pieces)
+// pass brings one direction of a connection from from to to. It has one piece
+// at a time on the narrow part, so all connections have their turn.
+func (l *Line) pass(ctx context.Context, cut func(), to, from net.Conn, w *way) {
+	far := make(chan piece, pieces)
 	var arriving sync.WaitGroup
-	arriving.Go(func() { arrive(ctx, cut, to, way) })
+	arriving.Go(func() { arrive(ctx, cut, to, far) })
 	defer arriving.Wait()
-	defer close(way)
+	defer close(far)
 	buf := make([]byte, pieceMost)
+	if w.rate > 0 { // so that hardly anybody waits long
+		buf = buf[:min(pieceMost, max(lineSegment, w.rate/128))]
+	}
 	for {
-		n, err := from.Read(limit.Piece(buf))
+		n, err := from.Read(buf)
 		if n > 0 {
-			if limit.Wait(ctx, n) != nil {
+			if w.pass(ctx, n) != nil {
 				return
 			}
-			moved.Add(int64(n))
 			select {
-			case way <- piece{append([]byte(nil), buf[:n]...), time.Now().Add(l.shape.Delay)}:
+			case far <- piece{append([]byte(nil), buf[:n]...), time.Now().Add(l.shape.Delay)}:
 			case <-ctx.Done():
 				return
 			}
@@ -170,20 +206,17 @@ func (l *Line) pass(ctx context.Context, cut func(), to, from net.Conn, limit *r
 }
 
 // arrive writes what is due.
-func arrive(ctx context.Context, cut func(), to net.Conn, way <-chan piece) {
-	for p := range way {
-		if wait := time.Until(p.due); wait > 0 {
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-			}
+func arrive(ctx context.Context, cut func(), to net.Conn, far <-chan piece) {
+	for p := range far {
+		if sleep(ctx, time.Until(p.due)) != nil {
+			break
 		}
 		if _, err := to.Write(p.bytes); err != nil {
 			cut()
 			break
 		}
 	}
-	for range way { // until from's side has noticed
+	for range far { // until from's side has noticed
 	}
 	if c, ok := to.(*net.TCPConn); ok {
 		c.CloseWrite()

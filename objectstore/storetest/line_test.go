@@ -99,8 +99,8 @@ func TestLineBringsWhatIsSent(t *testing.T) {
 	}{
 		{"as it is", storetest.Shape{}, 8 << 20, 0},
 		{"far away", storetest.Shape{Delay: 25 * time.Millisecond}, 8 << 20, 50 * time.Millisecond},
-		{"narrow", storetest.Shape{Rate: 1 << 20}, 1 << 20, 800 * time.Millisecond},
-		{"both", storetest.Shape{Delay: 25 * time.Millisecond, Rate: 1 << 20}, 1 << 20, 850 * time.Millisecond},
+		{"narrow", storetest.Shape{Rate: 1 << 20}, 1 << 20, 450 * time.Millisecond},
+		{"both", storetest.Shape{Delay: 25 * time.Millisecond, Rate: 1 << 20}, 1 << 20, 500 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := line(t, echo(t), tt.shape)

@@ -18,13 +18,13 @@ type Tally struct {
 	http http.Server
 	out  http.Transport
 
-	puts, cut, bytes atomic.Int64
+	puts, cut, refused, bytes atomic.Int64
 }
 
 // Count is what a Tally has seen: requests that bring an object or a part of
-// one, those of them that ended before their body was whole, and the bytes of
-// all bodies.
-type Count struct{ Puts, Cut, Bytes int64 }
+// one, those of them that ended before their body was whole, those that the
+// server refused, and the bytes of all bodies.
+type Count struct{ Puts, Cut, Refused, Bytes int64 }
 
 // NewTally starts a Tally before the server at endpoint, a http URL.
 func NewTally(endpoint string) (*Tally, error) {
@@ -42,8 +42,14 @@ func NewTally(endpoint string) (*Tally, error) {
 	t := &Tally{Endpoint: "http://" + l.Addr().String()}
 	t.out.DisableCompression, t.out.MaxIdleConnsPerHost = true, 128
 	next := &httputil.ReverseProxy{
-		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host }, // which is signed
-		Transport:    &t.out,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host }, // which is signed
+		Transport: &t.out,
+		ModifyResponse: func(r *http.Response) error {
+			if r.Request.Method == http.MethodPut && r.StatusCode >= 300 {
+				t.refused.Add(1)
+			}
+			return nil
+		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
@@ -78,7 +84,7 @@ func (t *Tally) Close() error {
 
 // Count returns what was seen so far.
 func (t *Tally) Count() Count {
-	return Count{Puts: t.puts.Load(), Cut: t.cut.Load(), Bytes: t.bytes.Load()}
+	return Count{Puts: t.puts.Load(), Cut: t.cut.Load(), Refused: t.refused.Load(), Bytes: t.bytes.Load()}
 }
 
 // tallied counts a body.
