@@ -291,6 +291,9 @@ func (a *Activities) drop(r *openRun) {
 	}
 	a.mu.Unlock()
 	if mine {
+		if rate := r.window.Rate(); rate > 0 {
+			a.Log.Info("what the store took", "requests_at_once", r.window.Size(), "rate_bps", rate)
+		}
 		a.closeRun(r)
 	}
 }

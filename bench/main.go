@@ -26,6 +26,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"temporal", "CPU of Temporal, server and worker together, for each small asset", temporalCost},
 	{"peers", "lightfast beside mc, rclone and restic against one MinIO: sets A, B, C, and N where nothing changes (-sets, -scale)", peers},
+	{"lines", "lightfast beside rclone at one MinIO that is near, far away, or behind a line of 100 or 10 Mbit/s (-lines, -scale)", lines},
 	{"memory", "peak resident memory beside its limit, of a store of 1 MB/s at first, of large and of many assets (-scale, -hold)", memory},
 	{"icloud", "memory of four readers of films that only iCloud has, larger than the spool and not (-films, -film-size, -hold)", iCloud},
 	{"library", "scan, first and no-change backup of a built library (-assets)", libraryScale},
@@ -38,6 +39,7 @@ type bench struct {
 	assets int
 	runs   int
 	sets   string
+	lines  string
 	scale  int
 	hold   time.Duration
 
@@ -53,6 +55,7 @@ func main() {
 	flag.IntVar(&b.assets, "assets", 100_000, "`NUMBER` of assets of the built library")
 	flag.IntVar(&b.runs, "runs", 3, "`NUMBER` of runs of which the median is taken")
 	flag.StringVar(&b.sets, "sets", "ABCN", "`LETTERS` of the sets that peers are measured with")
+	flag.StringVar(&b.lines, "lines", "", "`NAMES`, with commas between them, of the lines to measure; all if empty")
 	flag.IntVar(&b.scale, "scale", 1, "`NUMBER` by which the files of a set, or the sizes of memory, are divided, to try something")
 	flag.DurationVar(&b.hold, "hold", 30*time.Second, "`TIME` for which the store of memory takes 1 MB/s, before it takes all that comes; and that icloud goes on")
 	flag.IntVar(&b.films, "films", 8, "`NUMBER` of films of icloud")

@@ -25,6 +25,9 @@ const (
 	loss  = 0.03
 	quiet = 0.05
 
+	// What differs by more is no noise, but another line.
+	other = 0.5
+
 	// Epochs at rest between two looks at what another size would do.
 	restFirst = 2
 	restLeast = 8
@@ -101,7 +104,12 @@ func (c *climb) judge(moved float64) {
 		c.settle()
 	case c.rest > 1:
 		c.rest--
-		c.noise += (math.Abs(moved-c.best)/c.best - c.noise) / 4
+		differs := math.Abs(moved-c.best) / c.best
+		if differs > other {
+			c.meet(moved)
+			break
+		}
+		c.hear(differs)
 		c.best += (moved - c.best) / 4
 	default:
 		c.step, c.next = c.next, -c.next
@@ -109,6 +117,26 @@ func (c *climb) judge(moved float64) {
 			c.settle()
 		}
 	}
+}
+
+// meet begins anew on a line that carries another amount, after an epoch more
+// that tells it from a moment's standstill.
+func (c *climb) meet(moved float64) {
+	c.next = 1
+	if moved < c.best {
+		c.next = -1
+	}
+	c.best, c.rest, c.restNext = moved, restFirst, restFirst
+}
+
+// hear counts what an epoch differs by: at once where it is more than before,
+// and forgets it slowly, for some epochs of a noisy line are alike by chance.
+func (c *climb) hear(differs float64) {
+	part := 16.0
+	if differs > c.noise {
+		part = 2
+	}
+	c.noise += (differs - c.noise) / part
 }
 
 // take goes a rung up or down, if there is one.

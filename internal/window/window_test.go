@@ -2,6 +2,8 @@ package window_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +19,8 @@ type line struct {
 	delay    time.Duration
 	bytes    float64
 	requests float64
+	noise    float64 // by what part of it each second may differ
+	seed     uint64  // of the noise
 
 	seen func(n int) // of one request more, or one less
 
@@ -31,7 +35,12 @@ func (l *line) send(size int64) {
 	}
 	cost := time.Duration(float64(time.Second) * (float64(size)/l.bytes + 1/l.requests))
 	l.mu.Lock()
-	if now := time.Now(); l.free.Before(now) {
+	now := time.Now()
+	if l.noise > 0 { // of a second, the same for all who are in it
+		second := rand.New(rand.NewPCG(l.seed, uint64(now.Unix())))
+		cost = time.Duration(float64(cost) / (1 + l.noise*(2*second.Float64()-1)))
+	}
+	if l.free.Before(now) {
 		l.free = now
 	}
 	l.free = l.free.Add(cost)
@@ -86,6 +95,30 @@ func TestSizeFitsTheStore(t *testing.T) {
 					time.Sleep(tt.after)
 					if n := w.Size(); n < tt.least || n > tt.most {
 						t.Errorf("after %v: size %d, want %d to %d", time.Since(began), n, tt.least, tt.most)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Noise is no reason to go anywhere: neither to the few with which a store
+// idles in between, nor to the many that only wait.
+func TestNoiseDoesNotMoveTheSize(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := window.New()
+				l := &line{delay: 5 * time.Millisecond, bytes: 200 * mib, requests: 300, noise: 0.15, seed: seed}
+				defer load(t, w, l, window.Small, 64, 500<<10)()
+				sizes := map[int]int{}
+				for range 3600 {
+					time.Sleep(time.Second)
+					sizes[w.Size()]++
+				}
+				for n, seconds := range sizes {
+					if n < 8 || n > 32 {
+						t.Errorf("size %d for %d of 3600 seconds, want 8 to 32; all: %v", n, seconds, sizes)
 					}
 				}
 			})

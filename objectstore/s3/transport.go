@@ -12,7 +12,10 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lightfast/internal/ratelimit"
 )
@@ -32,9 +35,10 @@ func newTransport(caFile string, stall time.Duration, line ratelimit.Line) (http
 			return nil, fmt.Errorf("CA file %s holds no certificate", caFile)
 		}
 	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: holdLittle}
 	return &watched{stall: stall, line: line, next: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         dialer.DialContext,
 		TLSClientConfig:     conf,
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConns:        256,
@@ -42,6 +46,19 @@ func newTransport(caFile string, stall time.Duration, line ratelimit.Line) (http
 		IdleConnTimeout:     time.Minute,
 		DisableCompression:  true, // else stored .gz would be read as what is in it
 	}}, nil
+}
+
+// unsentMost is how much of a body waits in the kernel for the line. Without a
+// bound that is megabytes, whole photos: on a slow line they take minutes in
+// which nobody sees a byte move, and the watchdog cuts what is well. What is
+// already on its way is not counted, so that a long line is used as before.
+const unsentMost = 64 << 10
+
+func holdLittle(_, _ string, c syscall.RawConn) (err error) {
+	controlErr := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMost)
+	})
+	return errors.Join(controlErr, err)
 }
 
 var errStalled = errors.New("no byte has moved for too long")
