@@ -158,5 +158,5 @@ func killFilm(t *testing.T, srv storetest.Server, k filmKills) {
 
 func TestFilmOfManyKillsIsSentOnce(t *testing.T) {
 	t.Parallel()
-	killFilm(t, storetest.MinIO(t), filmKills{size: 64 * mib, part: 5 * mib, kills: 5, seed: 1})
+	killFilm(t, storetest.MinIO(t), filmKills{size: 128 * mib, part: 5 * mib, kills: 5, seed: 1})
 }

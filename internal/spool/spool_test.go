@@ -83,12 +83,19 @@ func waits(t *testing.T, s *spool.Spool, n spool.Need) <-chan *spool.Lease {
 		t.Fatalf("Acquire(%+v) = %v, want it to wait", n, err)
 	}
 	got := make(chan *spool.Lease, 1)
+	later, stop := context.WithCancel(t.Context())
 	go func() {
 		defer close(got)
-		if l, err := s.Acquire(t.Context(), n, nil); err == nil {
+		if l, err := s.Acquire(later, n, nil); err == nil {
 			got <- l
 		}
 	}()
+	t.Cleanup(func() { // before the folder goes
+		stop()
+		if l := <-got; l != nil {
+			l.Release()
+		}
+	})
 	return got
 }
 
@@ -168,8 +175,9 @@ func TestACopyTakesRoomOfTheLibrarysDiskAlone(t *testing.T) {
 	full := waits(t, s, spool.Need{Copy: 111, Library: "library"})
 	push.Release()
 	(<-full).Release()
-	waits(t, s, spool.Need{File: 11, Copy: 11, Library: "library"})
+	full = waits(t, s, spool.Need{File: 11, Copy: 11, Library: "library"})
 	file.Release()
+	(<-full).Release()
 	acquire(t, s, spool.Need{File: 45, Copy: 45, Library: "same container"}).Release()
 	waits(t, s, spool.Need{File: 46, Copy: 45, Library: "same container"})
 }
