@@ -45,7 +45,7 @@ soak: ## the longer proofs: kills of a cluster's worker and of large uploads, 1,
 	go test -tags soak -timeout 150m -run Soak -v ./starter
 	go test -tags soak -timeout 60m -run EveryRequest -v ./photos/photokit
 
-bench: build ## what README and docs claim, measured (minutes; more assets: go run ./bench -assets 1000000 library)
+bench: build ## what README and docs claim, measured: hours and 60 GB for all of it; one of them: go run ./bench lines
 	go run ./bench
 
 lint: ## format, vet, staticcheck, workflowcheck, go.mod, docker-compose.yml, and what runs on a Mac: vet, and the types of all of it
