@@ -57,7 +57,7 @@ func (l *serverLog) fatal(msg string, tags []tag.Tag) *fatalError {
 }
 
 func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
-	if !l.ready.Load() || level == slog.LevelError && canceled(slices.Concat(l.tags, tags)) {
+	if !l.ready.Load() || level == slog.LevelError && (msg == lateTrailer || canceled(slices.Concat(l.tags, tags))) {
 		level = slog.LevelDebug
 	}
 	ctx := context.Background() // Temporal's logger has none
@@ -70,6 +70,9 @@ func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
 	}
 	l.log.LogAttrs(ctx, level, msg, attrs...)
 }
+
+// lateTrailer is said of metrics that come after an answer whose caller has gone, as each command does at its end.
+const lateTrailer = "unable to add metrics baggage to gRPC trailer"
 
 // canceled reports whether all that happened is that a caller went away, as each command does at its end.
 func canceled(tags []tag.Tag) bool {

@@ -28,4 +28,9 @@ func TestCallersThatWentAwayAreNoErrors(t *testing.T) {
 			t.Errorf("%v is said as an error: %v, want %v", err, got, want)
 		}
 	}
+	said.Reset()
+	l.Error(lateTrailer, tag.Error(errors.New("SendHeader called multiple times")))
+	if said.Len() > 0 {
+		t.Errorf("%q is said of an answer that nobody waits for", said.String())
+	}
 }
