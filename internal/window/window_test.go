@@ -33,8 +33,8 @@ func (l *line) send(size int64) {
 		l.seen(1)
 		defer l.seen(-1)
 	}
-	cost := time.Duration(float64(time.Second) * (float64(size)/l.bytes + 1/l.requests))
 	l.mu.Lock()
+	cost := time.Duration(float64(time.Second) * (float64(size)/l.bytes + 1/l.requests))
 	now := time.Now()
 	if l.noise > 0 { // of a second, the same for all who are in it
 		second := rand.New(rand.NewPCG(l.seed, uint64(now.Unix())))
