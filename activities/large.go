@@ -78,6 +78,11 @@ func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.
 	if err != nil {
 		return manifest.Resource{}, err
 	}
+	return s.storeHashed(ctx, source, fileOrigin{s, r}, res, u)
+}
+
+// storeHashed stores what pass one has seen, and forgets the record of it.
+func (s *storing) storeHashed(ctx context.Context, source string, from origin, res photos.Resource, u uploadDoc) (manifest.Resource, error) {
 	c := content{sum: u.Sum, crc: u.CRC, size: u.contentSize(), fingerprint: u.Fingerprint}
 	if err := s.fit(res, c); err != nil {
 		return manifest.Resource{}, errors.Join(err, s.a.Catalog.SetUpload(ctx, s.repo, source, nil))
@@ -88,7 +93,7 @@ func (s *storing) storeLarge(ctx context.Context, res photos.Resource, r photos.
 		if u.Encoding != "" {
 			m = compressed(m, u.Size)
 		}
-		err = s.passTwo(ctx, source, fileOrigin{s, r}, &m, u, c)
+		err = s.passTwo(ctx, source, from, &m, u, c)
 	}
 	if err == nil && (!known || u.Upload.ID != "") {
 		err = s.tidy(ctx, m.Key)
@@ -446,9 +451,9 @@ func (p *sendingParts) put(ctx context.Context, n int, r io.ReaderAt, off int64)
 	p.answered()
 	p.a.Progress.part(p.name, p.u.progress(part.Size))
 	p.a.Progress.sent(part.Size)
-	// At once in the catalog: a process that dies must not make the figures of
-	// the run forget what it sent.
-	// So must not the failure of another part, which ends ctx.
+	// At once in the catalog, and whatever becomes of ctx: neither a process
+	// that dies nor another part that fails must make the figures of the run
+	// forget what was sent.
 	return p.a.Catalog.AddSent(context.WithoutCancel(ctx), p.epoch, p.item, part.Size)
 }
 

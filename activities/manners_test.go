@@ -152,18 +152,19 @@ func TestAMachineUnderPressureIsAskedForLess(t *testing.T) {
 	end := pulse(t, h, p)
 	until(t, "it says that less is taken, and why", slowed)
 	var mu sync.Mutex // guards in and peak
-	in, peak := 0, 0
-	count := func(n int) {
-		mu.Lock()
-		defer mu.Unlock()
-		in += n
-		peak = max(peak, in)
-	}
+	in, peak, left := 0, 0, 12
 	h.store.before = func(op, key string, _ int) error {
 		if op == "put" && strings.HasPrefix(key, "blobs/") {
-			count(1)
-			<-time.After(5 * time.Millisecond)
-			count(-1)
+			mu.Lock()
+			in++
+			peak = max(peak, in)
+			others := min(left, 8) // a report names no more
+			mu.Unlock()
+			until(t, "all that are left have begun", func() bool { return len(h.Progress.Report().InFlight) >= others })
+			mu.Lock()
+			in--
+			left--
+			mu.Unlock()
 		}
 		return nil
 	}

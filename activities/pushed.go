@@ -33,19 +33,7 @@ func (s *storing) storePushed(ctx context.Context, want photos.Resource) (m mani
 	if err := lease.Filled(); err != nil {
 		return m, err
 	}
-	c := content{sum: u.Sum, crc: u.CRC, size: u.Size, fingerprint: u.Fingerprint}
-	m = stored(want, c)
-	known, err := s.known(ctx, &m)
-	if err == nil && !known {
-		err = s.passTwo(ctx, source, pushedOrigin{s, want}, &m, u, c)
-	}
-	if err == nil && (!known || u.Upload.ID != "") {
-		err = s.tidy(ctx, m.Key)
-	}
-	if err != nil {
-		return m, err
-	}
-	return m, s.a.Catalog.SetUpload(ctx, s.repo, source, nil)
+	return s.storeHashed(ctx, source, pushedOrigin{s, want}, want, u)
 }
 
 func (s *storing) passOnePushed(ctx context.Context, source string, want photos.Resource) (u uploadDoc, err error) {
