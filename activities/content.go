@@ -39,13 +39,19 @@ func (s *storing) store1(ctx context.Context, res photos.Resource) (manifest.Res
 	return s.storeFrom(ctx, res, r)
 }
 
+// pieceLeast is where content is not kept in memory any more while it is sent:
+// a buffer that stays in the processor's cache is read into, hashed, and read
+// into again. The store takes the bytes from the file, and refuses what has
+// another hash.
+const pieceLeast = 256 << 10
+
 func (s *storing) storeFrom(ctx context.Context, res photos.Resource, r photos.Reader) (manifest.Resource, error) {
 	how, err := s.how(res, r)
 	if err != nil {
 		return manifest.Resource{}, err
 	}
 	n := max(r.Size(), 1)
-	buffer, beside := n, int64(0)
+	buffer, beside := min(n, pieceLeast), int64(0)
 	if how != asIs {
 		buffer, beside = n+packedMost(n), encoderMemory
 	}
@@ -75,22 +81,19 @@ func (s *storing) how(res photos.Resource, r photos.Reader) (compression, error)
 	})
 }
 
-// storeSmall reads a resource once into a leased buffer, hashes it there, and
-// sends that buffer, or what is made of it in the rest of the lease, in one
-// request.
+// storeSmall hashes a resource and sends it, or what is made of it in the rest
+// of the lease, in one request.
 func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.Reader, how compression, lease *budget.Lease) (manifest.Resource, error) {
-	buf, room := lease.Buffer()[:r.Size()], lease.Buffer()[r.Size():]
-	if _, err := io.ReadFull(r, buf); err != nil {
-		return manifest.Resource{}, fmt.Errorf("read %s: %w", res.Name, err)
+	size := r.Size()
+	buf, room := lease.Buffer(), []byte(nil)
+	body := io.ReaderAt(r)
+	if size <= int64(len(buf)) { // all of it stays there
+		buf, room = buf[:size], buf[size:]
+		body = bytes.NewReader(buf)
 	}
-	if err := r.Unchanged(); err != nil {
+	c, err := readSmall(ctx, res, r, buf)
+	if err != nil {
 		return manifest.Resource{}, err
-	}
-	c := content{sum: sha256.Sum256(buf), size: r.Size()}
-	if res.Fingerprint != "" {
-		f := photos.NewFingerprint()
-		f.Write(buf)
-		c.fingerprint = f.String()
 	}
 	if err := s.fit(res, c); err != nil {
 		return manifest.Resource{}, err
@@ -104,18 +107,22 @@ func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.
 	if known, err := s.known(ctx, &m); known || err != nil {
 		return m, err
 	}
-	body, sum := buf, c.sum
+	sent, sum := body, c.sum
 	packed, err := packSmall(buf, room, how)
 	if err != nil {
 		return m, err
 	}
 	if packed != nil {
-		m, body, sum = compressed(m, int64(len(packed))), packed, sha256.Sum256(packed)
+		size = int64(len(packed))
+		m, sent, sum = compressed(m, size), bytes.NewReader(packed), sha256.Sum256(packed)
 	}
-	size := int64(len(body))
-	info, err := s.openRun.store.Put(ctx, m.Key, bytes.NewReader(body), size, sum, putOptions(m))
+	info, err := s.openRun.store.Put(ctx, m.Key, sent, size, sum, putOptions(m))
 	if errors.Is(err, objectstore.Exists) {
-		c.crc = crc64nvme.Checksum(buf)
+		crc := crc64nvme.New()
+		if _, err := io.Copy(crc, io.NewSectionReader(body, 0, c.size)); err != nil {
+			return m, err
+		}
+		c.crc = crc.Sum64()
 		lease.Release() // to read what is there may take another
 		return m, s.accept(ctx, &m, info, c)
 	}
@@ -125,6 +132,26 @@ func (s *storing) storeSmall(ctx context.Context, res photos.Resource, r photos.
 	s.sent(size)
 	s.stored(m)
 	return m, nil
+}
+
+// readSmall reads a resource once, by way of buf.
+func readSmall(ctx context.Context, res photos.Resource, r photos.Reader, buf []byte) (content, error) {
+	sum, apple := sha256.New(), photos.NewFingerprint()
+	to := io.Writer(sum)
+	if res.Fingerprint != "" {
+		to = io.MultiWriter(sum, apple)
+	}
+	if err := readAll(ctx, r, r.Size(), buf, to); err != nil {
+		return content{}, fmt.Errorf("read %s: %w", res.Name, err)
+	}
+	if err := r.Unchanged(); err != nil {
+		return content{}, err
+	}
+	c := content{sum: [32]byte(sum.Sum(nil)), size: r.Size()}
+	if res.Fingerprint != "" {
+		c.fingerprint = apple.String()
+	}
+	return c, nil
 }
 
 // packSmall returns the compressed form of content if it is to be stored so,

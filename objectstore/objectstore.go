@@ -25,7 +25,8 @@ type Store interface {
 	// durable. A key that exists is never touched: the error is Exists and
 	// Info is the Stat of what is there; whether it is the same is for the
 	// caller to decide. body is read from offset 0, again for a retry, and
-	// not after Put has returned.
+	// not after Put has returned. A body that is a syscall.Conn is a file: its
+	// bytes may be sent from there instead of by ReadAt, and so may a part's.
 	Put(ctx context.Context, key string, body io.ReaderAt, size int64, sum SHA256, o PutOptions) (Info, error)
 
 	// Get reads n bytes from offset off, to the end if n < 0 or there are

@@ -47,7 +47,13 @@ type file struct {
 	at     int64
 }
 
-var _ Reader = (*file)(nil)
+var (
+	_ Reader       = (*file)(nil)
+	_ syscall.Conn = (*file)(nil)
+)
+
+// SyscallConn has a store send what ReadAt would give, without a copy of it.
+func (f *file) SyscallConn() (syscall.RawConn, error) { return f.f.SyscallConn() }
 
 func (f *file) Size() int64  { return f.opened.Size() }
 func (f *file) Close() error { return f.f.Close() }

@@ -63,13 +63,16 @@ func (l *Limiter) Rate() int64 {
 	return l.table.At(time.Now())
 }
 
-// Piece returns the beginning of b to move before Wait is called again.
-func (l *Limiter) Piece(b []byte) []byte {
+// Most returns how many of n bytes to move before Wait is called again.
+func (l *Limiter) Most(n int64) int {
 	if rate := l.Rate(); rate > 0 {
-		return b[:min(len(b), pieceOf(rate))]
+		n = min(n, int64(pieceOf(rate)))
 	}
-	return b
+	return int(n)
 }
+
+// Piece returns the beginning of b to move before Wait is called again.
+func (l *Limiter) Piece(b []byte) []byte { return b[:l.Most(int64(len(b)))] }
 
 func pieceOf(rate int64) int {
 	return int(min(max(rate*int64(pieceTime)/int64(time.Second), smallest), largest))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"syscall"
 )
 
 // body is a request's body on the caller's bytes. net/http may read on after
@@ -12,6 +13,7 @@ import (
 // may unmap its buffer. It has no WriteTo for the same reason.
 type body struct {
 	src       io.ReaderAt
+	file      syscall.RawConn // what src is, or nil
 	off, size int64
 	abort     context.CancelFunc // ends the attempts when src fails
 

@@ -103,8 +103,8 @@ func userMetadata(o objectstore.PutOptions, headers map[string]string) map[strin
 func sending(ctx context.Context, r io.ReaderAt, off, size int64, send func(ctx context.Context, body io.Reader) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b := &body{src: r, off: off, size: size, abort: cancel}
-	err := send(ctx, b)
+	b := &body{src: r, file: fileOf(r), off: off, size: size, abort: cancel}
+	err := send(withBody(ctx, b), b)
 	if e := b.close(); e != nil {
 		return e
 	}

@@ -38,7 +38,7 @@ func newTransport(caFile string, stall time.Duration, line ratelimit.Line) (http
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: holdLittle}
 	return &watched{stall: stall, line: line, next: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		DialContext:         dial(dialer),
 		TLSClientConfig:     conf,
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConns:        256,
@@ -46,6 +46,16 @@ func newTransport(caFile string, stall time.Duration, line ratelimit.Line) (http
 		IdleConnTimeout:     time.Minute,
 		DisableCompression:  true, // else stored .gz would be read as what is in it
 	}}, nil
+}
+
+func dial(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := d.DialContext(ctx, network, address)
+		if tcp, ok := c.(*net.TCPConn); ok {
+			return conn{tcp}, err
+		}
+		return c, err
+	}
 }
 
 // unsentMost is how much of a body waits in the kernel for the line. Without a
@@ -79,7 +89,7 @@ func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := startClock(w.stall, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
 	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = &moving{req.Body, ctx, w.line.Up, c}
+		req.Body = &moving{req.Body, ctx, w.line.Up, c, bodyOf(req)}
 	}
 	resp, err := w.next.RoundTrip(req)
 	c.stop()
@@ -140,6 +150,7 @@ type moving struct {
 	ctx   context.Context
 	limit *ratelimit.Limiter
 	clock *clock
+	file  *body // that ReadCloser reads, if the kernel may send it; else nil
 }
 
 func (m *moving) Read(b []byte) (int, error) {

@@ -194,7 +194,7 @@ func TestLimitedRequestIsNotTakenForAStuckOne(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			m := &moving{io.NopCloser(zeros{}), ctx, limit(t), startClock(time.Hour, func() {})}
+			m := &moving{io.NopCloser(zeros{}), ctx, limit(t), startClock(time.Hour, func() {}), nil}
 			defer m.clock.stop()
 			if _, err := io.Copy(io.Discard, m); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Read = %v, want the end of its context", err)
