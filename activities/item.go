@@ -50,10 +50,13 @@ const smallMost = 20 * time.Minute
 
 // worker does what an item asks for, and returns what it has read and what
 // became of the item: OutcomeDone, HandedOver or Later.
-type worker func(context.Context, *openRun, ItemInput) (size int64, out Outcome, err error)
+type worker func(context.Context, *openRun, ItemInput, catalog.Planned) (size int64, out Outcome, err error)
+
+// look asks the catalog what is planned for an item.
+type look func(context.Context, catalog.Epoch, int64) (catalog.Planned, error)
 
 // once does what an item of a plan asks for, unless it is done.
-func (a *Activities) once(ctx context.Context, in ItemInput, f worker) (Outcome, error) {
+func (a *Activities) once(ctx context.Context, in ItemInput, planned look, f worker) (Outcome, error) {
 	if in.Lane != Small {
 		// By the clock, not by the part: on a slow line one takes minutes.
 		defer heartbeat(ctx)()
@@ -69,18 +72,18 @@ func (a *Activities) once(ctx context.Context, in ItemInput, f worker) (Outcome,
 		return "", err
 	}
 	defer over()
-	state, err := a.Catalog.ItemState(ctx, in.Epoch, in.Item)
+	p, err := planned(ctx, in.Epoch, in.Item)
 	if err != nil {
 		return "", toTemporal(err)
 	}
-	if state != catalog.ToDo { // done by an attempt that nobody heard of
+	if p.State != catalog.ToDo { // done by an attempt that nobody heard of
 		return OutcomeDone, nil
 	}
-	return a.work(ctx, r, in, f)
+	return a.work(ctx, r, in, p, f)
 }
 
 // work runs one item, and tells its lane what became of it.
-func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f worker) (Outcome, error) {
+func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, p catalog.Planned, f worker) (Outcome, error) {
 	ctx, cancel := r.untilStopped(ctx)
 	defer cancel()
 	if in.Lane == Small && r.isStopped() {
@@ -93,7 +96,7 @@ func (a *Activities) work(ctx context.Context, r *openRun, in ItemInput, f worke
 		within, cancel = context.WithTimeout(ctx, smallMost)
 		defer cancel()
 	}
-	size, out, err := f(within, r, in)
+	size, out, err := f(within, r, in, p)
 	end(err == nil && out == OutcomeDone, size)
 	switch {
 	case err == nil:

@@ -56,7 +56,7 @@ func (r *RestoreResult) addAbsent(ps []Problem, s Selection) {
 // gets its name when its hash was right, and nothing unequal is overwritten
 // unless that was asked for.
 func (a *Activities) RestoreAsset(ctx context.Context, in ItemInput) (Outcome, error) {
-	return a.once(ctx, in, a.restoreAsset)
+	return a.once(ctx, in, a.Catalog.PlannedItem, a.restoreAsset)
 }
 
 // restoreOutcome is what the catalog keeps of a restored asset beside counts.
@@ -72,13 +72,9 @@ func (o restoreOutcome) empty() bool {
 	return o.Absent == nil && o.Problems == nil && o.Renamed == 0 && o.Sidecars == 0
 }
 
-func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, out Outcome, err error) {
-	doc, err := a.Catalog.ItemDoc(ctx, in.Epoch, in.Item)
-	if err != nil {
-		return 0, "", err
-	}
+func (a *Activities) restoreAsset(ctx context.Context, r *openRun, in ItemInput, p catalog.Planned) (size int64, out Outcome, err error) {
 	var it restoreItem
-	if err := json.Unmarshal(doc, &it); err != nil {
+	if err := json.Unmarshal(p.Doc, &it); err != nil {
 		return 0, "", fmt.Errorf("item %d in the catalog: %w", in.Item, err)
 	}
 	target, err := r.sharedTarget()

@@ -50,9 +50,9 @@ func TestSidecarsComeOfThePlanThatADeadProcessLeft(t *testing.T) {
 	}
 	p := prepare()
 	for item := range int64(3) {
-		doc, err := h.Catalog.ItemDoc(t.Context(), p.Epoch, item+1)
-		if err != nil || !bytes.Contains(doc, []byte("title of")) || bytes.Contains(doc, []byte("inline")) {
-			t.Errorf("the plan has %s, %v, want the metadata alone", doc, err)
+		it, err := h.Catalog.PlannedItem(t.Context(), p.Epoch, item+1)
+		if err != nil || !bytes.Contains(it.Doc, []byte("title of")) || bytes.Contains(it.Doc, []byte("inline")) {
+			t.Errorf("the plan has %s, %v, want the metadata alone", it.Doc, err)
 		}
 	}
 	first, _ := h.next(p.Epoch, activities.Small)

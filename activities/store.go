@@ -24,7 +24,7 @@ import (
 // What is only in iCloud is left to lane cloud, which has the asset when all
 // else of it is stored.
 func (a *Activities) StoreAsset(ctx context.Context, in ItemInput) (Outcome, error) {
-	return a.once(ctx, in, a.storeAsset)
+	return a.once(ctx, in, a.Catalog.PlannedAsset, a.storeAsset)
 }
 
 // storing is one asset on its way.
@@ -57,17 +57,13 @@ type Problem struct {
 	Action string `json:"action,omitempty"` // what to do
 }
 
-func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput) (size int64, out Outcome, err error) {
-	doc, line, err := a.Catalog.Docs(ctx, in.Item)
-	if err != nil {
-		return 0, "", err
-	}
-	old, err := manifest.DecodeAsset(line)
+func (a *Activities) storeAsset(ctx context.Context, r *openRun, in ItemInput, p catalog.Planned) (size int64, out Outcome, err error) {
+	old, err := manifest.DecodeAsset(p.Row)
 	if err != nil {
 		return 0, "", err
 	}
 	var scanned scanDoc
-	if err := json.Unmarshal(doc, &scanned); err != nil {
+	if err := json.Unmarshal(p.Doc, &scanned); err != nil {
 		return 0, "", fmt.Errorf("asset %s in the catalog: %w", in.Name, err)
 	}
 	s := &storing{openRun: r, a: a, item: in.Item, name: in.Name, try: r.failures(in.Item) + 1,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"iter"
 	"strings"
 )
@@ -191,10 +190,7 @@ func setFigures(tx *sql.Tx, asset int64, state ItemState, f Figures) error {
 // Docs returns the document of an asset, and its line in a page.
 func (c *Catalog) Docs(ctx context.Context, asset int64) (doc, row []byte, err error) {
 	err = c.one(ctx, `SELECT doc, row FROM doc WHERE asset = ?`, asset).Scan(&doc, &row)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil, ErrNoPlan
-	}
-	return doc, row, err
+	return doc, row, orNoPlan(err)
 }
 
 // StoreAsset records what storing an asset came to: its document and its line
@@ -209,20 +205,18 @@ func (c *Catalog) StoreAsset(ctx context.Context, e Epoch, repo RepositoryID, as
 				return err
 			}
 		}
-		var state ItemState
-		err := tx.QueryRow(`SELECT state FROM plan WHERE epoch = ? AND item = ?`, e, asset).Scan(&state)
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNoPlan
-		} else if err != nil || state != ToDo {
+		set, err := setItem(tx, e, asset, o)
+		if err != nil {
 			return err
+		}
+		if !set {
+			var there int
+			return orNoPlan(tx.QueryRow(`SELECT 1 FROM plan WHERE epoch = ? AND item = ?`, e, asset).Scan(&there))
 		}
 		if _, err := tx.Exec(`UPDATE doc SET doc = ?, row = ? WHERE asset = ?`, doc, row, asset); err != nil {
 			return err
 		}
-		if err := setFigures(tx, asset, o.State, f); err != nil {
-			return err
-		}
-		if err := setItem(tx, e, asset, o); err != nil || o.State != ToDo {
+		if err := setFigures(tx, asset, o.State, f); err != nil || o.State != ToDo {
 			return err
 		}
 		_, err = tx.Exec(`UPDATE plan SET lane = ?, size = ? WHERE epoch = ? AND item = ?`, o.Lane, o.Left, e, asset)

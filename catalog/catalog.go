@@ -157,34 +157,23 @@ func (c *Catalog) committer() {
 	for {
 		select {
 		case w := <-c.writes:
-			c.commit(c.gather(w))
+			c.commit(w)
 		case <-c.closed:
 			return
 		}
 	}
 }
 
-// gather takes whoever waits at this moment: no timer, no fixed size. A lone
-// writer pays for its own commit, thirty share one.
-func (c *Catalog) gather(first *write) []*write {
-	group := []*write{first}
-	for len(group) < maxGroup {
-		select {
-		case w := <-c.writes:
-			group = append(group, w)
-		default:
-			return group
-		}
-	}
-	return group
-}
-
-func (c *Catalog) commit(group []*write) {
-	err := c.transact(group)
+// commit writes first, and whoever else waits until it is written, in one
+// transaction: no timer, no fixed size. A lone writer pays for its own commit,
+// thirty share one.
+func (c *Catalog) commit(first *write) {
+	group, err := c.transact(first, c.writes)
 	if err != nil && len(group) > 1 {
 		// One of them spoilt it for all: let each stand for itself.
 		for _, w := range group {
-			w.done <- c.transact([]*write{w})
+			_, err := c.transact(w, nil)
+			w.done <- err
 		}
 		return
 	}
@@ -193,18 +182,29 @@ func (c *Catalog) commit(group []*write) {
 	}
 }
 
-func (c *Catalog) transact(group []*write) error {
+// transact returns whom it took into the transaction: first, and those of
+// others that came before its end.
+func (c *Catalog) transact(first *write, others <-chan *write) (group []*write, err error) {
+	group = []*write{first}
 	ctx := context.Background() // a caller that gives up must not undo the others
 	tx, err := c.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return group, err
 	}
-	for _, w := range group {
-		if err := w.f(tx); err != nil {
-			return errors.Join(err, tx.Rollback())
+	for n := 0; n < len(group); n++ {
+		if err := group[n].f(tx); err != nil {
+			return group, errors.Join(err, tx.Rollback())
+		}
+		for more := true; more && len(group) < maxGroup; {
+			select {
+			case w := <-others:
+				group = append(group, w)
+			default:
+				more = false
+			}
 		}
 	}
-	return tx.Commit()
+	return group, tx.Commit()
 }
 
 // Sync makes everything committed so far survive a power cut.

@@ -116,22 +116,32 @@ func plan(tx *sql.Tx, e Epoch, it Item) error {
 	return err
 }
 
-// ItemDoc returns the document of a planned restore.
-func (c *Catalog) ItemDoc(ctx context.Context, e Epoch, item int64) (doc []byte, err error) {
-	err = c.one(ctx, `SELECT doc FROM item WHERE epoch = ? AND item = ?`, e, item).Scan(&doc)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoPlan
-	}
-	return doc, err
+// Planned is one place of a plan, with the documents of what is there to do.
+type Planned struct {
+	State ItemState
+	Doc   []byte
+	Row   []byte // of an asset: its line in a page
 }
 
-// ItemState returns how far one place of the plan is.
-func (c *Catalog) ItemState(ctx context.Context, e Epoch, item int64) (s ItemState, err error) {
-	err = c.one(ctx, `SELECT state FROM plan WHERE epoch = ? AND item = ?`, e, item).Scan(&s)
+// PlannedAsset returns what is planned for an asset.
+func (c *Catalog) PlannedAsset(ctx context.Context, e Epoch, asset int64) (p Planned, err error) {
+	err = c.one(ctx, `SELECT p.state, d.doc, d.row FROM plan p JOIN doc d ON d.asset = p.item
+		WHERE p.epoch = ? AND p.item = ?`, e, asset).Scan(&p.State, &p.Doc, &p.Row)
+	return p, orNoPlan(err)
+}
+
+// PlannedItem returns what is planned for one item of a restore.
+func (c *Catalog) PlannedItem(ctx context.Context, e Epoch, item int64) (p Planned, err error) {
+	err = c.one(ctx, `SELECT p.state, i.doc FROM plan p JOIN item i ON i.epoch = p.epoch AND i.item = p.item
+		WHERE p.epoch = ? AND p.item = ?`, e, item).Scan(&p.State, &p.Doc)
+	return p, orNoPlan(err)
+}
+
+func orNoPlan(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, ErrNoPlan
+		return ErrNoPlan
 	}
-	return s, err
+	return err
 }
 
 // Next returns up to n items of a lane that are still to do, best first,
@@ -187,14 +197,20 @@ func (c *Catalog) SetItem(ctx context.Context, e Epoch, item int64, o Outcome) e
 		if _, err := tx.Exec(`DELETE FROM download WHERE epoch = ? AND item = ?`, e, item); err != nil {
 			return err
 		}
-		return setItem(tx, e, item, o)
+		_, err := setItem(tx, e, item, o)
+		return err
 	})
 }
 
-func setItem(tx *sql.Tx, e Epoch, item int64, o Outcome) error {
-	_, err := tx.Exec(`UPDATE plan SET state = ?, sent = sent + ?, fresh = fresh + ?, known = known + ?, bytes = bytes + ?, error = ?
+// setItem reports whether the item was still to do: it is left as it is if not.
+func setItem(tx *sql.Tx, e Epoch, item int64, o Outcome) (set bool, err error) {
+	res, err := tx.Exec(`UPDATE plan SET state = ?, sent = sent + ?, fresh = fresh + ?, known = known + ?, bytes = bytes + ?, error = ?
 		WHERE epoch = ? AND item = ? AND state = 0`, o.State, o.Sent, o.Fresh, o.Known, o.Bytes, string(o.Error), e, item)
-	return err
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // AddSent counts bytes that left for the store before their item is done, so
