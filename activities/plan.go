@@ -63,8 +63,8 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) (Next, error)
 }
 
 const (
-	// smallTime is how long the small assets of a batch may take: Temporal
-	// bears a task that is open for minutes, not one for hours.
+	// smallTime is how long the small assets that are on their way at once may
+	// take: Temporal bears a task that is open for minutes, not one for hours.
 	smallTime = time.Minute
 
 	// firstRate, in bytes a second, is believed until something was moved.
@@ -110,7 +110,8 @@ func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in N
 			return items, err
 		}
 		most := a.rateOf(in.Epoch, limit.Rate()) * int64(smallTime/time.Second)
-		rest, fit := most, items[:0]
+		ring := a.windowOf(in.Epoch).Size()
+		open, fit := int64(0), items[:0] // bytes that may be on their way at once
 		for _, it := range items {
 			if it.Size > most {
 				if err := a.Catalog.HandOver(ctx, in.Epoch, it.Item, Large); err != nil {
@@ -118,7 +119,11 @@ func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in N
 				}
 				continue
 			}
-			if rest -= it.Size; rest < 0 {
+			open += it.Size
+			if n := len(fit); n >= ring {
+				open -= fit[n-ring].Size
+			}
+			if open > most {
 				break
 			}
 			fit = append(fit, it)

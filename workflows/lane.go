@@ -24,7 +24,7 @@ type LaneInput struct {
 const (
 	// A batch ends with Commit, the durable checkpoint: after so many assets,
 	// or when this much time has passed.
-	batchSize = 200
+	batchSize = 1000
 	batchTime = 4 * time.Second
 
 	// Continue as new: at about 370 bytes of history an asset this is far
