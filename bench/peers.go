@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -244,11 +245,31 @@ func (p *peerage) turn(ctx context.Context, s set, one peer, folder, bucket stri
 		key := step{todo.what, one.name}
 		found[key] = append(found[key], e)
 	}
-	return p.client.RemoveBucketWithOptions(ctx, bucket, minio.RemoveBucketOptions{ForceDelete: true})
+	return p.remove(ctx, bucket)
 }
 
-// measure runs a command to its end.
+// remove makes room at once: MinIO keeps what was deleted for minutes, and
+// works on it while the next one is measured.
+func (p *peerage) remove(ctx context.Context, bucket string) error {
+	if err := p.client.RemoveBucketWithOptions(ctx, bucket, minio.RemoveBucketOptions{ForceDelete: true}); err != nil {
+		return err
+	}
+	trash, err := filepath.Glob(filepath.Join(p.work, "minio", ".minio.sys", "tmp", ".trash", "*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range trash {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure runs a command to its end, once the disk has what was written
+// before: that is another one's.
 func (p *peerage) measure(ctx context.Context, command []string) (e ended, err error) {
+	syscall.Sync()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	var said strings.Builder
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, io.Discard, &said
