@@ -59,7 +59,7 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) (Next, error)
 	for i, it := range items {
 		refs[i] = Ref{Item: it.Item, Name: summary(it.Name), Size: it.Size}
 	}
-	return Next{Refs: refs, Ring: a.windowOf(in.Epoch).Size()}, nil
+	return Next{Refs: refs, Ring: ringOf(a.windowOf(in.Epoch))}, nil
 }
 
 const (
@@ -94,6 +94,12 @@ func (a *Activities) windowOf(e catalog.Epoch) *window.Window {
 	return window.New()
 }
 
+// ringOf is how many small assets may be on their way: the window's requests,
+// and half as many more that are read, looked up or written down meanwhile.
+// Else a store nearby would never have all the requests that it is given, and
+// the window would learn nothing of it.
+func ringOf(w *window.Window) int { return w.Size() + w.Size()/2 }
+
 // next leaves to lane large what on a slow line is not small.
 func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in NextInput) ([]catalog.Item, error) {
 	line, err := a.line(ctx, workflow)
@@ -110,7 +116,7 @@ func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in N
 			return items, err
 		}
 		most := a.rateOf(in.Epoch, limit.Rate()) * int64(smallTime/time.Second)
-		ring := a.windowOf(in.Epoch).Size()
+		ring := ringOf(a.windowOf(in.Epoch))
 		open, fit := int64(0), items[:0] // bytes that may be on their way at once
 		for _, it := range items {
 			if it.Size > most {

@@ -108,7 +108,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 		Interceptors:                            []interceptor.WorkerInterceptor{&teller{notify: w.Activities.Manners.Notify}},
 		Identity:                                d.Host.ID,
 		MaxConcurrentActivityExecutionSize:      8, // Pulse and the steps around lanes
-		MaxConcurrentLocalActivityExecutionSize: window.Most,
+		MaxConcurrentLocalActivityExecutionSize: window.Most + window.Most/2, // the widest ring
 		MaxConcurrentWorkflowTaskExecutionSize:  8,
 		MaxHeartbeatThrottleInterval:            time.Second,
 		DefaultHeartbeatThrottleInterval:        time.Second,
