@@ -107,7 +107,7 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	small := worker.New(c, queue, worker.Options{
 		Interceptors:                            []interceptor.WorkerInterceptor{&teller{notify: w.Activities.Manners.Notify}},
 		Identity:                                d.Host.ID,
-		MaxConcurrentActivityExecutionSize:      8, // Pulse and the steps around lanes
+		MaxConcurrentActivityExecutionSize:      8,                           // Pulse and the steps around lanes
 		MaxConcurrentLocalActivityExecutionSize: window.Most + window.Most/2, // the widest ring
 		MaxConcurrentWorkflowTaskExecutionSize:  8,
 		MaxHeartbeatThrottleInterval:            time.Second,
