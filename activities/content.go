@@ -272,26 +272,33 @@ func sameContent(ctx context.Context, store objectstore.Store, info objectstore.
 	case info.CRC64 != nil && c.crc != 0:
 		return *info.CRC64 == c.crc, nil
 	}
-	// What differs may have been spoilt on its way here: the answer "no" ends
-	// a run, so it is not given on one reading.
-	for range 3 {
-		sum, err := sumOf(ctx, store, info.Key)
+	// What differs may have been spoilt on its way here, and the answer "no"
+	// ends a run: four readings have to agree on it.
+	others := map[[32]byte]int{}
+	for range 8 {
+		sum, err := sumOf(ctx, store, info)
 		if err != nil || sum == c.sum {
 			return err == nil, err
 		}
+		if others[sum]++; others[sum] == 4 {
+			return false, nil
+		}
 	}
-	return false, nil
+	return false, &objectstore.Error{Class: objectstore.Unavailable, Op: "compare", Key: info.Key, Err: errors.New("each reading gives other bytes")}
 }
 
-// sumOf reads an object.
-func sumOf(ctx context.Context, store objectstore.Store, key string) (sum [32]byte, err error) {
-	body, err := store.Get(ctx, key, 0, -1)
+// sumOf reads an object. One that ends early is no other content.
+func sumOf(ctx context.Context, store objectstore.Store, info objectstore.Info) (sum [32]byte, err error) {
+	body, err := store.Get(ctx, info.Key, 0, -1)
 	if err != nil {
 		return sum, err
 	}
 	defer body.Close()
 	h := sha256.New()
-	_, err = io.Copy(h, body)
+	n, err := io.Copy(h, body)
+	if err == nil && n != info.Size {
+		err = &objectstore.Error{Class: objectstore.Unavailable, Op: "compare", Key: info.Key, Err: fmt.Errorf("%d of %d bytes came", n, info.Size)}
+	}
 	return [32]byte(h.Sum(nil)), err
 }
 

@@ -125,7 +125,7 @@ func TestWhatIsSpoiltOnItsWayIsReadAgain(t *testing.T) {
 	}
 
 	// A blob that is there already, of which the store says nothing.
-	other.store.Store = &spoilt{Store: other.store.Store, left: 2}
+	other.store.Store = &spoilt{Store: other.store.Store, left: 3}
 	if out, err := other.storeAsset(other.only(q)); err != nil || out != activities.OutcomeDone {
 		t.Errorf("%s, %v", out, err)
 	}
