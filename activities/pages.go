@@ -246,7 +246,13 @@ func (a *Activities) InterimHead(ctx context.Context, in InterimInput) error {
 	return toTemporal(destination(r.doc.Dest, a.interimHead(ctx, r, in.N)))
 }
 
+// interimHead makes a head of what is done so far: none of nothing, which could
+// only be taken for a snapshot that has something.
 func (a *Activities) interimHead(ctx context.Context, r *openRun, n int) error {
+	f, err := a.Catalog.PlanFigures(ctx, r.epoch)
+	if err != nil || f.Done+f.Failed == 0 {
+		return err
+	}
 	pages, err := a.pagesOf(ctx, r)
 	if err != nil {
 		return err
