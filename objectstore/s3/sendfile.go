@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -135,5 +134,3 @@ func bodyOf(req *http.Request) *body {
 	}
 	return b
 }
-
-var _ syscall.Conn = (*os.File)(nil) // the usual one
