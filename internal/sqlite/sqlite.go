@@ -63,11 +63,17 @@ func Open(path string, o Options) (*sql.DB, error) {
 	}
 	file := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}
 	db := sql.OpenDB(connector(file.String()))
+	db.SetMaxIdleConns(idleConns)
 	if o.Scratch {
 		db.SetMaxOpenConns(1) // without a journal, one writer and no reader beside it
 	}
 	return db, nil
 }
+
+// idleConns stay open. Of database/sql's own two, many who ask at once use one
+// connection each, and close what is more: to open one again, read the schema
+// and prepare its statements costs more than ten look-ups.
+const idleConns = 16
 
 // connector opens connections to the database that it names.
 type connector string
