@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -48,6 +49,7 @@ func Temporal(ctx context.Context, address string, o Options) (client.Client, er
 			DialOptions: []grpc.DialOption{Reconnect},
 			// The SDK's 5 s are too few for a server that has just started on a busy machine.
 			GetSystemInfoTimeout: 30 * time.Second,
+			GrpcCompression:      compression(address),
 		},
 	})
 	if err != nil {
@@ -58,6 +60,15 @@ func Temporal(ctx context.Context, address string, o Options) (client.Client, er
 		return nil, fmt.Errorf("connect to temporal at %s: %w", address, err)
 	}
 	return c, nil
+}
+
+// compression is the SDK's own, but for a server on this machine, where nothing is won by it.
+func compression(address string) client.GrpcCompression {
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && ip.IsLoopback() {
+		return &client.GrpcCompressionNone{}
+	}
+	return &client.GrpcCompressionGzip{}
 }
 
 // Reconnect knocks at a dead server's port every second at least; gRPC would wait up to two minutes.
