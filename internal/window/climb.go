@@ -67,8 +67,8 @@ func (c *climb) begin(now time.Time) {
 }
 
 // count takes a request that ended, one of those that held the window, which
-// was full or not. It returns the bytes a second of an epoch that ends with it, if they tell what
-// the store can do.
+// was full or not. It returns the bytes a second of an epoch that ends with it,
+// else 0, and whether they are all that the store takes of so many requests.
 func (c *climb) count(now time.Time, bytes int64, held int, full bool) (rate float64, ok bool) {
 	c.n++
 	c.bytes += bytes

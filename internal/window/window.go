@@ -32,7 +32,7 @@ type Window struct {
 	waiting [kinds][]chan struct{}
 	climb   climb
 	most    int     // what others let it have; 0: all that it wants
-	rate    float64 // bytes a second of the last epoch
+	rate    float64 // bytes a second of the last epoch in which the window was full, or of one that moved more
 }
 
 // New returns a Window of the size that a store nearby takes well.
@@ -66,8 +66,8 @@ func (w *Window) Enter(ctx context.Context, k Kind) (leave func(bytes int64), er
 	}
 }
 
-// Rate returns how many bytes a second moved when the window was last full, 0
-// where nothing is known yet.
+// Rate returns how many bytes a second moved when the window was last full, or
+// more that moved since; 0 where nothing is known yet.
 func (w *Window) Rate() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,8 +116,8 @@ func (w *Window) leave(k Kind, bytes int64) {
 		w.admit()
 		return
 	}
-	if rate, ok := w.climb.count(time.Now(), bytes, held, full); ok {
-		w.rate = rate
+	if rate, full := w.climb.count(time.Now(), bytes, held, full); full || rate > w.rate {
+		w.rate = rate // where the window was not full, more would have been moved
 	}
 	w.admit()
 }

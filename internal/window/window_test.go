@@ -184,6 +184,22 @@ func TestCapHoldsAndTeachesNothing(t *testing.T) {
 	})
 }
 
+func TestRateIsKnownOfAWindowThatIsNotFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := window.New()
+		l := &line{delay: time.Millisecond, bytes: 100e6, requests: 1e6}
+		end := load(t, w, l, window.Small, 4, 1<<20)
+		time.Sleep(3 * time.Second)
+		end()
+		if rate := w.Rate(); rate < 90e6 || rate > 110e6 {
+			t.Errorf("4 requests at once moved 100 MB/s, the window says %d bytes/s", rate)
+		}
+		if n := w.Size(); n != 16 {
+			t.Errorf("a window that was never full has gone to %d", n)
+		}
+	})
+}
+
 func TestNoKindTakesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := window.New()
