@@ -245,7 +245,8 @@ func (a *Activities) openRun(ctx context.Context, r *openRun) error {
 		}
 	}
 	// What this process opens, an earlier one has planned and begun.
-	return a.showTotals(ctx, r)
+	_, err = a.showTotals(ctx, r)
+	return err
 }
 
 // runRow reads what the catalog keeps of a run.

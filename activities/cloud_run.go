@@ -123,7 +123,7 @@ func (a *Activities) nextFetched(ctx context.Context, _ string, _ runDoc, in Nex
 		if !r.canFetch() {
 			return nil, a.Catalog.FinishLane(ctx, in.Epoch, Cloud, in.Busy)
 		}
-		items, err := a.Catalog.Next(ctx, in.Epoch, Cloud, in.N+r.cloud.pausing(), in.Busy)
+		items, err := a.Catalog.Next(ctx, in.Epoch, Cloud, in.Share, in.N+r.cloud.pausing(), in.Busy)
 		if err != nil {
 			return nil, err
 		}

@@ -23,10 +23,14 @@ type Ref struct {
 	Size int64  `json:"s"`
 }
 
-// NextInput asks for up to N items of a lane, except those in Busy.
+// Share is one of some equal parts of a lane.
+type Share = catalog.Share
+
+// NextInput asks for up to N items of a share of a lane, except those in Busy.
 type NextInput struct {
 	Epoch catalog.Epoch `json:"epoch"`
 	Lane  string        `json:"lane"`
+	Share Share         `json:"share,omitzero"`
 	N     int           `json:"n"`
 	Busy  []int64       `json:"busy,omitempty"`
 }
@@ -34,7 +38,7 @@ type NextInput struct {
 // Next is what a lane is to do next.
 type Next struct {
 	Refs []Ref `json:"refs"` // best first; none ends the lane
-	Ring int   `json:"ring"` // so many small assets may be on their way
+	Ring int   `json:"ring"` // so many small assets of the share may be on their way
 }
 
 // NextAssets returns what a lane has still to do, best first; none ends it. A
@@ -59,7 +63,7 @@ func (a *Activities) NextAssets(ctx context.Context, in NextInput) (Next, error)
 	for i, it := range items {
 		refs[i] = Ref{Item: it.Item, Name: summary(it.Name), Size: it.Size}
 	}
-	return Next{Refs: refs, Ring: ringOf(a.windowOf(in.Epoch))}, nil
+	return Next{Refs: refs, Ring: ringOf(a.windowOf(in.Epoch), in.Share)}, nil
 }
 
 const (
@@ -94,11 +98,27 @@ func (a *Activities) windowOf(e catalog.Epoch) *window.Window {
 	return window.New()
 }
 
-// ringOf is how many small assets may be on their way: the window's requests,
-// and half as many more that are read, looked up or written down meanwhile.
-// Else a store nearby would never have all the requests that it is given, and
-// the window would learn nothing of it.
-func ringOf(w *window.Window) int { return w.Size() + w.Size()/2 }
+// ringOf is how many small assets of a share may be on their way. All shares
+// together have the window's requests, and half as many more that are read,
+// looked up or written down meanwhile: else a store nearby would never have all
+// the requests that it is given, and the window would learn nothing of it.
+func ringOf(w *window.Window, s Share) int {
+	all, of := w.Size()+w.Size()/2, int(max(s.Of, 1))
+	return (all + of - 1) / of
+}
+
+const (
+	// MostShares of lane small work side by side. Whenever a local activity
+	// ends, the SDK wakes every coroutine of its workflow, and there is one for
+	// each that is pending: few in each of some workflows cost less than all in
+	// one.
+	MostShares = 2
+	// leastShare, in assets, is worth a workflow.
+	leastShare = 250
+)
+
+// sharesOf is how many workflows share lane small of a plan.
+func sharesOf(toDo int64) int64 { return min(max(toDo/leastShare, 1), MostShares) }
 
 // next leaves to lane large what on a slow line is not small.
 func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in NextInput) ([]catalog.Item, error) {
@@ -111,13 +131,13 @@ func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in N
 		limit = line.Down
 	}
 	for {
-		items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.N, in.Busy)
+		items, err := a.Catalog.Next(ctx, in.Epoch, in.Lane, in.Share, in.N, in.Busy)
 		if err != nil || in.Lane != Small {
 			return items, err
 		}
 		most := a.rateOf(in.Epoch, limit.Rate()) * int64(smallTime/time.Second)
-		ring := ringOf(a.windowOf(in.Epoch))
-		open, fit := int64(0), items[:0] // bytes that may be on their way at once
+		ring := ringOf(a.windowOf(in.Epoch), in.Share)
+		open, fit := int64(0), items[:0] // bytes of the share that may be on their way at once
 		for _, it := range items {
 			if it.Size > most {
 				if err := a.Catalog.HandOver(ctx, in.Epoch, it.Item, Large); err != nil {
@@ -129,7 +149,7 @@ func (a *Activities) next(ctx context.Context, workflow string, doc runDoc, in N
 			if n := len(fit); n >= ring {
 				open -= fit[n-ring].Size
 			}
-			if open > most {
+			if open > most/max(in.Share.Of, 1) && len(fit) > 0 {
 				break
 			}
 			fit = append(fit, it)

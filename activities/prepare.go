@@ -47,6 +47,10 @@ type Prepared struct {
 	Snapshot string        `json:"snapshot"`
 	Resumed  bool          `json:"resumed,omitempty"` // the plan was there already
 
+	// Shares is how many workflows share lane small; 0, of an older version, is
+	// one.
+	Shares int64 `json:"shares,omitempty"`
+
 	// Readers is how many assets are brought from iCloud at once, 0 for a plan
 	// without such.
 	Readers int `json:"readers,omitempty"`
@@ -108,11 +112,12 @@ func (a *Activities) prepare(ctx context.Context, workflow string, in BackupInpu
 	if err != nil {
 		return p, err
 	}
-	if err = a.showTotals(ctx, r); err != nil {
+	toDo, err := a.showTotals(ctx, r)
+	if err != nil {
 		return p, err
 	}
 	a.adopt(r)
-	p = Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID(), Resumed: resumed}
+	p = Prepared{Epoch: r.epoch, Snapshot: r.doc.snapshotID(), Resumed: resumed, Shares: sharesOf(toDo)}
 	if r.doc.Fetch {
 		p.Readers = max(a.Fetching.Readers, 1)
 	}
@@ -199,13 +204,14 @@ func headTime(now, last time.Time) time.Time {
 	return t
 }
 
-func (a *Activities) showTotals(ctx context.Context, r *openRun) error {
+// showTotals returns how many items are still to do.
+func (a *Activities) showTotals(ctx context.Context, r *openRun) (toDo int64, err error) {
 	f, err := a.Catalog.PlanFigures(ctx, r.epoch)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	a.Progress.setTotals(f.Done+f.Failed, f.Items, f.DoneSize, f.Size, f.Sent)
-	return nil
+	return f.Items - f.Done - f.Failed, nil
 }
 
 // SourceEnd gives a failure of the library its exit code.

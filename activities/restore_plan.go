@@ -93,11 +93,12 @@ func (a *Activities) prepareRestore(ctx context.Context, workflow string, in Res
 			return p, RepositoryEnd(in.Dest, err)
 		}
 	}
-	if err = a.showTotals(ctx, r); err != nil {
+	toDo, err := a.showTotals(ctx, r)
+	if err != nil {
 		return p, err
 	}
 	a.adopt(r)
-	p.Epoch = r.epoch
+	p.Epoch, p.Shares = r.epoch, sharesOf(toDo)
 	return p, nil
 }
 

@@ -9,6 +9,23 @@ import (
 	"lightfast/photos"
 )
 
+// A few assets are not worth a workflow more.
+func TestManySmallAssetsAreShared(t *testing.T) {
+	for _, tt := range []struct {
+		assets int
+		want   int64
+	}{{0, 1}, {300, 1}, {600, activities.MostShares}} {
+		lib := newMemory()
+		for i := range tt.assets {
+			lib.put(fmt.Sprintf("%03d.jpg", i), photos.RoleOriginal, noise(uint64(i), 10))
+		}
+		h := newHost(t, lib, t.TempDir())
+		if p := h.prepare(); p.Shares != tt.want {
+			t.Errorf("%d assets are shared by %d workflows, want %d", tt.assets, p.Shares, tt.want)
+		}
+	}
+}
+
 // What is larger than a buffer is hashed, then sent from the file: another
 // content than was hashed is refused by the store, and read anew.
 func TestASmallFileThatChangesBeforeItIsSentIsReadAnew(t *testing.T) {

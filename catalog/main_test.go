@@ -96,7 +96,7 @@ func (l library) run(t testing.TB, assets ...scanned) catalog.Epoch {
 
 func (l library) next(t testing.TB, e catalog.Epoch, lane string, n int, busy ...int64) (names []string, items []int64) {
 	t.Helper()
-	for _, it := range must(l.Next(t.Context(), e, lane, n, busy)) {
+	for _, it := range must(l.Next(t.Context(), e, lane, catalog.Share{}, n, busy)) {
 		names, items = append(names, it.Name), append(items, it.Item)
 	}
 	return names, items

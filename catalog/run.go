@@ -144,15 +144,21 @@ func orNoPlan(err error) error {
 	return err
 }
 
-// Next returns up to n items of a lane that are still to do, best first,
-// except those that the caller has in hand.
-func (c *Catalog) Next(ctx context.Context, e Epoch, lane string, n int, busy []int64) ([]Item, error) {
+// Share is one of some equal parts of a lane. The zero value is all of it.
+type Share struct {
+	N  int64 `json:"n"` // from 0
+	Of int64 `json:"of"`
+}
+
+// Next returns up to n items of a share of a lane that are still to do, best
+// first, except those that the caller has in hand.
+func (c *Catalog) Next(ctx context.Context, e Epoch, lane string, s Share, n int, busy []int64) ([]Item, error) {
 	in := make(map[int64]bool, len(busy))
 	for _, b := range busy {
 		in[b] = true
 	}
 	rows, err := c.db.QueryContext(ctx, `SELECT item, lane, rank, name, size FROM plan
-		WHERE epoch = ? AND lane = ? AND state = 0 ORDER BY rank DESC, item LIMIT ?`, e, lane, n+len(busy))
+		WHERE epoch = ? AND lane = ? AND state = 0 AND item % ? = ? ORDER BY rank DESC, item LIMIT ?`, e, lane, max(s.Of, 1), s.N, n+len(busy))
 	if err != nil {
 		return nil, err
 	}

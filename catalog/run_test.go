@@ -33,6 +33,34 @@ func TestNextIsBestFirstOfItsLaneAndLeavesOutTheBusy(t *testing.T) {
 	}
 }
 
+func TestSharesOfALaneAreAllOfItAndApart(t *testing.T) {
+	l := newLibrary(t)
+	var assets []scanned
+	for i := range int64(50) {
+		assets = append(assets, asset(fmt.Sprint(i), &catalog.Item{Lane: "small", Rank: i}))
+	}
+	e := l.run(t, assets...)
+	seen := map[int64]bool{}
+	for n := range int64(4) {
+		items := must(l.Next(t.Context(), e, "small", catalog.Share{N: n, Of: 4}, 100, nil))
+		if len(items) < 12 || len(items) > 13 {
+			t.Errorf("share %d of 4 has %d of 50 items", n, len(items))
+		}
+		for i, it := range items {
+			if seen[it.Item] {
+				t.Errorf("item %d is in two shares", it.Item)
+			}
+			seen[it.Item] = true
+			if i > 0 && items[i-1].Rank < it.Rank {
+				t.Errorf("share %d is not best first: %+v", n, items)
+			}
+		}
+	}
+	if len(seen) != 50 {
+		t.Errorf("all shares together have %d of 50 items", len(seen))
+	}
+}
+
 func TestHandOverMovesWhatIsToDo(t *testing.T) {
 	l := newLibrary(t)
 	e := l.run(t, asset("a", &catalog.Item{Lane: "small", Size: 5}), asset("b", &catalog.Item{Lane: "small", Size: 7}), asset("c", &catalog.Item{Lane: "small"}))

@@ -92,10 +92,15 @@ func workOff(ctx workflow.Context, p activities.Prepared, verb activities.Verb) 
 
 func workOffLocal(ctx workflow.Context, p activities.Prepared, verb activities.Verb) error {
 	large := startLane(ctx, LaneLarge, "large", 1, p, verb)
-	small := startLane(ctx, LaneSmall, "small", 1, p, verb)
-	errSmall := small.Get(ctx, nil)
-	errLarge := large.Get(ctx, nil)
-	if err := worst(errSmall, errLarge); err != nil {
+	var small []workflow.ChildWorkflowFuture
+	for n := range max(p.Shares, 1) {
+		small = append(small, startLane(ctx, LaneSmall, "small", int(n+1), p, verb))
+	}
+	var err error
+	for _, one := range small {
+		err = worst(err, one.Get(ctx, nil))
+	}
+	if err = worst(err, large.Get(ctx, nil)); err != nil {
 		return err
 	}
 	// What lane small handed over at its end, when lane large had ended.
@@ -114,17 +119,21 @@ func tellOfCancel(ctx workflow.Context, epoch activities.Epoch) {
 	})
 }
 
-func startLane(ctx workflow.Context, lane any, name string, turn int, p activities.Prepared, verb activities.Verb) workflow.ChildWorkflowFuture {
+// startLane starts one of the workflows of a lane, numbered from 1: shares of
+// lane small, which work side by side, and turns of the others.
+func startLane(ctx workflow.Context, lane any, name string, number int, p activities.Prepared, verb activities.Verb) workflow.ChildWorkflowFuture {
 	info := workflow.GetInfo(ctx)
 	queue, in := info.TaskQueueName, LaneInput{Epoch: p.Epoch, Verb: verb}
 	switch name {
+	case activities.Small:
+		in.Share = activities.Share{N: int64(number - 1), Of: p.Shares}
 	case activities.Large:
 		queue = LargeQueue(queue)
 	case activities.Cloud:
 		queue, in.Window = CloudQueue(queue), p.Readers+Sending
 	}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:          laneID(info.WorkflowExecution, name, turn, int(p.Epoch)),
+		WorkflowID:          laneID(info.WorkflowExecution, name, number, int(p.Epoch)),
 		TaskQueue:           queue,
 		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		WaitForCancellation: true,

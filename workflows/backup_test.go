@@ -32,6 +32,7 @@ type library struct {
 	handOff map[int64]bool // small items that fail
 	later   map[int64]int  // how often an item of lane cloud does not come
 	readers int
+	shares  int64
 	away    map[int64]int // how often the store is away for an item
 	lost    int           // how often the plan is lost
 	stopped bool
@@ -59,7 +60,7 @@ func (l *library) step(name string) {
 
 func (l *library) prepare(context.Context, activities.BackupInput) (activities.Prepared, error) {
 	l.step("prepare")
-	return activities.Prepared{Epoch: 7, Readers: l.readers}, nil
+	return activities.Prepared{Epoch: 7, Readers: l.readers, Shares: l.shares}, nil
 }
 
 func (l *library) next(_ context.Context, in activities.NextInput) (todo activities.Next, err error) {
@@ -74,7 +75,7 @@ func (l *library) next(_ context.Context, in activities.NextInput) (todo activit
 		busy[b] = true
 	}
 	for _, ref := range l.todo[in.Lane] {
-		if !busy[ref.Item] && len(todo.Refs) < in.N {
+		if !busy[ref.Item] && len(todo.Refs) < in.N && ref.Item%max(in.Share.Of, 1) == in.Share.N {
 			todo.Refs = append(todo.Refs, ref)
 		}
 	}
@@ -236,6 +237,30 @@ func TestLaneSmallContinuesAsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.checkAllDone(t, 4507)
+}
+
+func TestSharesOfLaneSmallAreAllOfIt(t *testing.T) {
+	l := newLibrary(9000, 7) // more than one run of each share
+	l.shares = 4
+	l.handOff[3], l.away[40] = true, 1
+	var mu sync.Mutex
+	lanes := map[string]bool{}
+	_, _, err := runWith(t, l, func(env *testsuite.TestWorkflowEnvironment) {
+		env.SetOnChildWorkflowStartedListener(func(info *workflow.Info, _ workflow.Context, _ converter.EncodedValues) {
+			mu.Lock()
+			defer mu.Unlock()
+			if info.WorkflowType.Name == "LaneSmall" {
+				lanes[info.WorkflowExecution.ID] = true
+			}
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.checkAllDone(t, 9007)
+	if len(lanes) != 4 {
+		t.Errorf("lanes small are %v, want 4 of them", lanes)
+	}
 }
 
 func TestHandedOverAssetsAreStoredByLaneLarge(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 type LaneInput struct {
 	Epoch activities.Epoch `json:"epoch"`
 	Verb  activities.Verb  `json:"verb"`
+	Share activities.Share `json:"share,omitzero"` // of lane small
 
 	// Window is how many assets a lane of regular activities has in flight; 0
 	// is that of lane large.
@@ -41,18 +42,18 @@ const (
 	Sending = 2
 )
 
-func laneID(parent workflow.Execution, lane string, turn, epoch int) string {
-	return fmt.Sprintf("%s/%s/%s-%d-%d", parent.ID, parent.RunID, lane, epoch, turn)
+func laneID(parent workflow.Execution, lane string, number, epoch int) string {
+	return fmt.Sprintf("%s/%s/%s-%d-%d", parent.ID, parent.RunID, lane, epoch, number)
 }
 
-// LaneSmall works off small assets: one local activity each, a ring of them
+// LaneSmall works off a share of the small assets: one local activity each, a ring of them
 // in flight, in one coroutine (a coroutine an asset costs ten times as much).
 // Nothing leaves a workflow while a local activity is pending, so Commit and
 // NextAssets go together when the ring is empty. A disk takes seconds for
 // Commit: the next batch is worked off meanwhile.
 func LaneSmall(ctx workflow.Context, in LaneInput) error {
 	var a *activities.Activities
-	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, N: batchSize}
+	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, Share: in.Share, N: batchSize}
 	next := workflow.ExecuteActivity(step(ctx, long), a.NextAssets, asked)
 	free, _ := workflow.NewDisconnectedContext(ctx) // what is done is kept, also by a cancel
 	var commit workflow.Future                      // of the batch before

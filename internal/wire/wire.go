@@ -75,6 +75,10 @@ type Worker struct {
 // have begun is done again by the next process, at most a part each.
 const stopGrace = 2 * time.Second
 
+// mostRuns are at work in one worker of a cluster without one waiting for
+// another.
+const mostRuns = 8
+
 // NewWorker opens the catalog and begins to poll queue. The caller holds the
 // run's lock.
 func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir, o Options) (*Worker, error) {
@@ -107,9 +111,9 @@ func NewWorker(ctx context.Context, c client.Client, queue string, d *state.Dir,
 	small := worker.New(c, queue, worker.Options{
 		Interceptors:                            []interceptor.WorkerInterceptor{&teller{notify: w.Activities.Manners.Notify}},
 		Identity:                                d.Host.ID,
-		MaxConcurrentActivityExecutionSize:      8,                           // Pulse and the steps around lanes
-		MaxConcurrentLocalActivityExecutionSize: window.Most + window.Most/2, // the widest ring
-		MaxConcurrentWorkflowTaskExecutionSize:  8,
+		MaxConcurrentActivityExecutionSize:      mostRuns * (3 + 2*activities.MostShares), // Pulse, steps, and those around shares of lane small
+		MaxConcurrentLocalActivityExecutionSize: window.Most + window.Most/2,              // the widest ring
+		MaxConcurrentWorkflowTaskExecutionSize:  mostRuns * (1 + activities.MostShares),
 		MaxHeartbeatThrottleInterval:            time.Second,
 		DefaultHeartbeatThrottleInterval:        time.Second,
 		WorkerStopTimeout:                       stopGrace,
