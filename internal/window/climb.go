@@ -49,14 +49,16 @@ type climb struct {
 	restNext int
 	next     int // direction of the next step
 
-	start time.Time
-	n     int // requests that have ended in this epoch
-	bound int // of them those of a full window
+	start time.Time // but for the time that nobody was at work
+	idle  time.Time // since when nobody is; zero: somebody is
+	n     int       // requests that have ended in this epoch
+	bound int       // of them those of a full window
 	bytes int64
 }
 
 func newClimb() climb {
-	return climb{rung: firstRung, step: 1, noise: quiet, restNext: restFirst, next: -1}
+	now := time.Now()
+	return climb{rung: firstRung, step: 1, noise: quiet, restNext: restFirst, next: -1, start: now, idle: now}
 }
 
 func (c *climb) size() int { return rungs[c.rung] }
@@ -64,6 +66,17 @@ func (c *climb) size() int { return rungs[c.rung] }
 // begin starts an epoch.
 func (c *climb) begin(now time.Time) {
 	c.start, c.n, c.bound, c.bytes = now, 0, 0, 0
+	if !c.idle.IsZero() {
+		c.idle = now
+	}
+}
+
+// pause and resume leave out of an epoch the time that nobody is at work: who
+// rests is not slow.
+func (c *climb) pause(now time.Time) { c.idle = now }
+
+func (c *climb) resume(now time.Time) {
+	c.start, c.idle = c.start.Add(now.Sub(c.idle)), time.Time{}
 }
 
 // count takes a request that ended, one of those that held the window, which
@@ -86,6 +99,18 @@ func (c *climb) count(now time.Time, bytes int64, held int, full bool) (rate flo
 		c.judge(rate + float64(n)*perRequest/took.Seconds())
 	}
 	return rate, ok
+}
+
+// soFar is the rate of an epoch that has not ended, 0 of one that has just begun.
+func (c *climb) soFar(now time.Time) float64 {
+	if !c.idle.IsZero() {
+		now = c.idle
+	}
+	took := now.Sub(c.start)
+	if took < leastTime/10 {
+		return 0
+	}
+	return float64(c.bytes) / took.Seconds()
 }
 
 func (c *climb) judge(moved float64) {

@@ -46,11 +46,8 @@ func (w *Window) Enter(ctx context.Context, k Kind) (leave func(bytes int64), er
 		return nil, err
 	}
 	w.mu.Lock()
-	if w.held == [kinds]int{} {
-		w.climb.begin(time.Now()) // who rests is not slow
-	}
 	if len(w.waiting[k]) == 0 && w.fits(k) {
-		w.held[k]++
+		w.take(k)
 		w.mu.Unlock()
 		return w.leaver(k), nil
 	}
@@ -67,10 +64,14 @@ func (w *Window) Enter(ctx context.Context, k Kind) (leave func(bytes int64), er
 }
 
 // Rate returns how many bytes a second moved when the window was last full, or
-// more that moved since; 0 where nothing is known yet.
+// more that moved since; in the first epoch what has moved so far, and 0 where
+// nothing is known yet.
 func (w *Window) Rate() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.rate == 0 {
+		return int64(w.climb.soFar(time.Now()))
+	}
 	return int64(w.rate)
 }
 
@@ -111,7 +112,7 @@ func (w *Window) leave(k Kind, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	full, held := !w.fits(k), w.held[Small]+w.held[Part]
-	w.held[k]--
+	w.free(k)
 	if bytes == 0 || w.size() < w.climb.size() { // held back by others, it learns nothing
 		w.admit()
 		return
@@ -120,6 +121,20 @@ func (w *Window) leave(k Kind, bytes int64) {
 		w.rate = rate // where the window was not full, more would have been moved
 	}
 	w.admit()
+}
+
+// take and free count the requests under way; the caller holds the lock.
+func (w *Window) take(k Kind) {
+	if w.held == [kinds]int{} {
+		w.climb.resume(time.Now())
+	}
+	w.held[k]++
+}
+
+func (w *Window) free(k Kind) {
+	if w.held[k]--; w.held == [kinds]int{} {
+		w.climb.pause(time.Now())
+	}
 }
 
 // share is how many places a kind can have, also while the other has nothing
@@ -142,7 +157,7 @@ func (w *Window) admit() {
 		for len(w.waiting[k]) > 0 && w.fits(k) {
 			close(w.waiting[k][0])
 			w.waiting[k] = w.waiting[k][1:]
-			w.held[k]++
+			w.take(k)
 		}
 	}
 }
@@ -158,6 +173,6 @@ func (w *Window) giveUp(k Kind, turn chan struct{}) {
 			return
 		}
 	}
-	w.held[k]--
+	w.free(k)
 	w.admit()
 }

@@ -189,13 +189,31 @@ func TestRateIsKnownOfAWindowThatIsNotFull(t *testing.T) {
 		w := window.New()
 		l := &line{delay: time.Millisecond, bytes: 100e6, requests: 1e6}
 		end := load(t, w, l, window.Small, 4, 1<<20)
-		time.Sleep(3 * time.Second)
-		end()
-		if rate := w.Rate(); rate < 90e6 || rate > 110e6 {
-			t.Errorf("4 requests at once moved 100 MB/s, the window says %d bytes/s", rate)
+		for _, d := range []time.Duration{time.Second / 5, 3 * time.Second} {
+			time.Sleep(d)
+			if rate := w.Rate(); rate < 80e6 || rate > 110e6 {
+				t.Errorf("4 requests at once moved 100 MB/s, the window says %d bytes/s", rate)
+			}
 		}
+		end()
 		if n := w.Size(); n != 16 {
 			t.Errorf("a window that was never full has gone to %d", n)
+		}
+	})
+}
+
+func TestTimeAtRestIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := window.New()
+		l := &line{delay: time.Millisecond, bytes: 100e6, requests: 1e6}
+		for range 10 { // each shorter than what tells a rate
+			end := load(t, w, l, window.Small, 4, 1<<20)
+			time.Sleep(300 * time.Millisecond)
+			end()
+			time.Sleep(time.Minute)
+		}
+		if rate := w.Rate(); rate < 80e6 || rate > 110e6 {
+			t.Errorf("100 MB/s were moved now and then, the window says %d bytes/s", rate)
 		}
 	})
 }
