@@ -166,7 +166,7 @@ func (p *peerage) set(ctx context.Context, s set) error {
 			}
 		}
 	}
-	for _, what := range []string{"first", "no change", "restore"} {
+	for _, what := range []string{"first", "no change", "restore", onDisk} {
 		p.table(s.name+" "+what, what, found)
 	}
 	return nil
@@ -244,9 +244,20 @@ func (p *peerage) turn(ctx context.Context, s set, one peer, folder, bucket stri
 		}
 		key := step{todo.what, one.name}
 		found[key] = append(found[key], e)
+		if todo.what == "restore" {
+			start := time.Now()
+			syscall.Sync()
+			e.wall += time.Since(start)
+			key = step{onDisk, one.name}
+			found[key] = append(found[key], e)
+		}
 	}
 	return p.remove(ctx, bucket)
 }
+
+// onDisk is a restore until the disk has it: lightfast says that it is done
+// then, others before.
+const onDisk = "on disk"
 
 // remove makes room at once: MinIO keeps what was deleted for minutes, and
 // works on it while the next one is measured.
