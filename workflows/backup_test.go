@@ -362,7 +362,15 @@ func TestLostPlanIsMadeAnewThreeTimesAtMost(t *testing.T) {
 }
 
 func TestCancelKeepsWhatIsDoneAndWritesNoHead(t *testing.T) {
+	for _, shares := range []int64{1, activities.MostShares} {
+		t.Run(fmt.Sprint(shares, " shares"), func(t *testing.T) { cancelHalfWay(t, shares) })
+	}
+}
+
+func cancelHalfWay(t *testing.T, shares int64) {
+	t.Helper()
 	l := newLibrary(4500, 5)
+	l.shares = shares
 	_, _, err := runWith(t, l, func(env *testsuite.TestWorkflowEnvironment) {
 		l.storing = func(done int) {
 			if done == 300 {

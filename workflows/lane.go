@@ -46,11 +46,11 @@ func laneID(parent workflow.Execution, lane string, number, epoch int) string {
 	return fmt.Sprintf("%s/%s/%s-%d-%d", parent.ID, parent.RunID, lane, epoch, number)
 }
 
-// LaneSmall works off a share of the small assets: one local activity each, a ring of them
-// in flight, in one coroutine (a coroutine an asset costs ten times as much).
-// Nothing leaves a workflow while a local activity is pending, so Commit and
-// NextAssets go together when the ring is empty. A disk takes seconds for
-// Commit: the next batch is worked off meanwhile.
+// LaneSmall works off a share of the small assets: one local activity each, a
+// ring of them in flight, in one coroutine (a coroutine an asset costs ten
+// times as much). Nothing leaves a workflow while a local activity is pending,
+// so Commit and NextAssets go together when the ring is empty. A disk takes
+// seconds for Commit: the next batch is worked off meanwhile.
 func LaneSmall(ctx workflow.Context, in LaneInput) error {
 	var a *activities.Activities
 	asked := activities.NextInput{Epoch: in.Epoch, Lane: activities.Small, Share: in.Share, N: batchSize}
